@@ -14,6 +14,7 @@ from b2bpilot.errors import PilotError
 from b2bpilot.local.environment import Neighbours, running
 from b2bpilot.local.parent_watch import end_when_input_closes
 from b2bpilot.local.runtime.service import TIME_SCALE
+from b2bpilot.local.subscribers.folder import read_folders
 
 
 def main() -> int:
@@ -29,6 +30,7 @@ def main() -> int:
             parameters=dict(arguments.parameter),
             variables=dict(arguments.variable),
             handlers=arguments.handler,
+            subscribers=read_folders(arguments.subscriber),
             progress=_Report("progress"),
             meet=_Report("neighbours").addresses,
         ) as environment:
@@ -92,6 +94,14 @@ def _arguments() -> argparse.Namespace:
         default=[],
         metavar="MODULE.FUNCTION",
         help="may be run beside the template's; repeatable",
+    )
+    parser.add_argument(
+        "--subscriber",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIRECTORY",
+        help="deployed beside the template; repeatable",
     )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     return parser.parse_args()

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import psutil
 
@@ -20,6 +20,9 @@ from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import STATE_FILE, EnvironmentState, Identity, forget, make_home, read_state
+
+if TYPE_CHECKING:
+    from b2bpilot.local.subscribers.folder import SubscriberFolder
 
 Progress = Callable[[str], None]
 
@@ -94,11 +97,18 @@ def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
     return credentials(endpoint_url, Identity.of(read_state(home.expanduser().resolve())).keys)
 
 
-def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda _: None) -> LocalStatus:
+def up_detached(
+    home: Path,
+    *,
+    fresh: bool = False,
+    subscribers: Sequence[SubscriberFolder] = (),
+    progress: Progress = lambda _: None,
+) -> LocalStatus:
     """Start an environment in a process of its own and return when it is ready. It goes on when this process ends."""
     home = home.expanduser().resolve()
     make_home(home)
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
+    command += [f"--subscriber={folder.path}" for folder in subscribers]
     with _log_of_the_owner(home / LOG_FILE) as log:
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own module
             command,

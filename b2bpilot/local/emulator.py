@@ -15,7 +15,6 @@ import json
 import os
 import sys
 import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -32,10 +31,9 @@ from b2bpilot.local import packages
 from b2bpilot.local.bridge import Runtime
 from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
-from b2bpilot.local.notification import dead_letter, lambda_event
+from b2bpilot.local.emulator_stacks import StackSeam
+from b2bpilot.local.emulator_topic import TopicSeam
 from b2bpilot.local.parent_watch import end_when_input_closes
-from b2bpilot.ops.subscribers.admission import admits
-from b2bpilot.pipeline.waiting import pause
 
 ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"
@@ -43,7 +41,6 @@ RUNTIME_KEY = "B2BPILOT_LOCAL_RUNTIME_KEY"
 EVENTS_PATH = "B2BPILOT_LOCAL_EVENTS"
 
 RESPONSE_MARGIN_SECONDS = 10
-COUNT_SECONDS = 0.5
 
 Record = Mapping[str, Any]
 """A function as ministack keeps it."""
@@ -59,7 +56,8 @@ def main() -> None:
     runtime = Runtime(os.environ[RUNTIME_URL], Path(os.environ[EVENTS_PATH]), key=os.environ.pop(RUNTIME_KEY))
     app = importlib.import_module("ministack.app")
     LambdaSeams(runtime).install()
-    TopicSeams(runtime).install()
+    TopicSeam(runtime, replace).install()
+    StackSeam().install()
     AlarmSeam(replace).install()
     read_templates_with_libyaml()
     read_models_with_one_loader()
@@ -173,109 +171,6 @@ class LambdaSeams:
 def _json_response(status: HTTPStatus, message: str) -> dict[str, Any]:
     headers = {"content-type": "application/json"}
     return {"statusCode": int(status), "headers": headers, "body": json.dumps({"message": message})}
-
-
-class TopicSeams:
-    """SNS to Lambda: asynchronous delivery, the subscription's dead-letter queue, and the AWS/SNS metrics."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._sns = importlib.import_module("ministack.services.sns")
-        self._lambda = importlib.import_module("ministack.services.lambda_svc")
-        self._fanout = self._sns._fanout  # noqa: SLF001
-        self._matches = self._sns._matches_filter_policy  # noqa: SLF001
-        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._counted = threading.Event()
-        self._lock = threading.Lock()
-
-    def install(self) -> None:
-        replace(self._sns, "_fanout", self.fan_out)
-        replace(self._sns, "_matches_filter_policy", self.matches)
-        replace(self._sns, "_deliver_to_lambda", self.deliver)
-        threading.Thread(target=self._report, daemon=True).start()
-
-    def fan_out(  # noqa: PLR0917  # ministack's parameters, by position
-        self,
-        topic_arn: str,
-        msg_id: str,
-        message: str,
-        subject: str,
-        message_structure: str = "",
-        message_attributes: dict[str, Any] | None = None,
-        message_group_id: str = "",
-        message_dedup_id: str = "",
-    ) -> None:
-        self._count(topic_arn, "NumberOfMessagesPublished")
-        self._fanout(
-            topic_arn,
-            msg_id,
-            message,
-            subject,
-            message_structure,
-            message_attributes,
-            message_group_id,
-            message_dedup_id,
-        )
-
-    def matches(self, sub: Record, message_attributes: Record, message: str = "") -> bool:
-        matched: bool = self._matches(sub, message_attributes, message)
-        if not matched:
-            self._count(sub["topic_arn"], "NumberOfNotificationsFilteredOut")
-        return matched
-
-    def deliver(  # noqa: PLR0917  # ministack's parameters, by position
-        self,
-        endpoint: str,
-        envelope: str,
-        topic_arn: str,
-        sub_arn: str,
-        msg_id: str,  # noqa: ARG002
-        raw_message: str,  # noqa: ARG002
-        message_attributes: dict[str, Any],
-    ) -> None:
-        """Runs in a thread of its own per notification."""
-        func, _config, name = self._lambda._get_func_record_for_ref(endpoint)  # noqa: SLF001
-        content = json.loads(envelope)
-        if func and _admits_sns(func, topic_arn):
-            self._runtime.deliver(name, lambda_event(content, message_attributes, sub_arn))
-            self._count(topic_arn, "NumberOfNotificationsDelivered")
-            return
-        self._count(topic_arn, "NumberOfNotificationsFailed")
-        self._redrive(topic_arn, sub_arn, dead_letter(content, message_attributes, sub_arn))
-
-    def _redrive(self, topic_arn: str, sub_arn: str, body: str) -> None:
-        """A client error is not retried: the message goes to the subscription's queue, or nowhere
-        (docs/aws-facts.md#sns-delivery-failures)."""
-        subscription = self._sns._find_subscription(topic_arn, sub_arn) or {}  # noqa: SLF001
-        policy = json.loads(subscription.get("attributes", {}).get("RedrivePolicy") or "{}")
-        queue = policy.get("deadLetterTargetArn")
-        if not queue:
-            return
-        if self._sns._sqs._queue_by_arn(queue):  # noqa: SLF001
-            self._sns._deliver_to_sqs(queue, body, False, "", topic_arn=topic_arn)  # noqa: SLF001
-            self._count(topic_arn, "NumberOfNotificationsRedrivenToDlq")
-        else:
-            self._count(topic_arn, "NumberOfNotificationsFailedToRedriveToDlq")
-
-    def _count(self, topic_arn: str, metric: str) -> None:
-        with self._lock:
-            self._counts[topic_arn.rpartition(":")[2]][metric] += 1
-        self._counted.set()
-
-    def _report(self) -> None:
-        """Wait for the first of them, and then collect for a moment: one call tells of many notifications."""
-        while self._counted.wait():
-            pause(COUNT_SECONDS)
-            self._counted.clear()
-            with self._lock:
-                counts, self._counts = self._counts, defaultdict(Counter)
-            self._runtime.count(counts)
-
-
-def _admits_sns(func: Record, topic_arn: str) -> bool:
-    """Whether the function's policy lets this topic invoke it, or may."""
-    policy, arn = json.dumps(func["policy"]), func["config"]["FunctionArn"]
-    return admits(policy, action="lambda:InvokeFunction", topic_arn=topic_arn, endpoint_arn=arn) is not False
 
 
 if __name__ == "__main__":

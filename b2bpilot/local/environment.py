@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Self
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess
-from b2bpilot.local.functions import serving
+from b2bpilot.local.functions import Served, serving
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.readiness import wait_until_settled
@@ -34,6 +34,8 @@ from b2bpilot.local.state import (
     read_state,
     write_state,
 )
+from b2bpilot.local.subscribers.folder import SubscriberFolder
+from b2bpilot.local.subscribers.stacks import DeployedSubscriber, delete_others, deploy_subscriber
 from b2bpilot.local.timing import lease_seconds
 from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -93,6 +95,7 @@ def running(
     variables: Mapping[str, str] | None = None,
     release: Release | None = None,
     handlers: Collection[str] = (),
+    subscribers: Sequence[SubscriberFolder] = (),
     progress: Progress = lambda _: None,
     meet: Callable[[Neighbours], None] = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
@@ -100,7 +103,8 @@ def running(
     runs in this home.
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
-    the functions and the database, AWS or Twilio. `handlers` may be run beside the template's.
+    the functions and the database, AWS or Twilio. `handlers` may be run beside the template's, and `subscribers` are
+    deployed beside it; those of an earlier start that are not among them are deleted.
     `meet` is told where these are before the first function runs.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
@@ -121,13 +125,13 @@ def running(
         aws = LocalAws(emulator.endpoint_url, identity.keys)
         given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
         stack = deploy(aws, release.template, given)
+        deployed = _subscribers(aws, postgres, subscribers, progress)
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
         meet(Neighbours.of(postgres, aws, double))
         told = _variables(double, time_scale) | dict(variables or {})
         load = only(release.load, {*release.handlers, *handlers})
-        cleanup.enter_context(
-            serving(server, aws, stack, home / EVENTS, time_scale=time_scale, variables=told, load=load)
-        )
+        served = Served(load=load, variables=told, folders=_folders(deployed))
+        cleanup.enter_context(serving(server, aws, stack, home / EVENTS, served, time_scale=time_scale))
         if reply_text:
             import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
         wait_until_settled(aws, stack)
@@ -137,6 +141,22 @@ def running(
         yield LocalEnvironment(
             state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
         )
+
+
+def _subscribers(
+    aws: LocalAws, postgres: Postgres, folders: Sequence[SubscriberFolder], progress: Progress
+) -> list[DeployedSubscriber]:
+    for name in delete_others(aws, folders):
+        progress(f"deleted the subscriber {name}, which was not named this time")
+    deployed = []
+    for folder in folders:
+        progress(f"deploying the subscriber {folder.name}")
+        deployed.append(deploy_subscriber(aws, folder, postgres.database(f"subscriber-{folder.name}")))
+    return deployed
+
+
+def _folders(deployed: Iterable[DeployedSubscriber]) -> dict[str, SubscriberFolder]:
+    return {function: one.folder for one in deployed for function in one.functions}
 
 
 def _identity(home: Path, *, fresh: bool) -> Identity:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from b2bpilot.local.clients import LocalAws, credentials
@@ -23,6 +23,8 @@ from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import LambdaRuntime
 from b2bpilot.local.runtime.shipping import Background, LogShipper
 from b2bpilot.local.stack import Stack, webhook_url
+from b2bpilot.local.subscribers.folder import SubscriberFolder
+from b2bpilot.local.subscribers.functions import as_it_is_now, with_subscribers
 from b2bpilot.local.timing import least_pause_seconds
 
 NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -32,27 +34,38 @@ SWITCH_SECONDS = 0.001
 """All functions share one interpreter: with the default of 5 ms, one that computes holds up every other by as much."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is run: our functions, loaded by `load`, with `variables` before those of the template; and the subscribers'
+    functions, from the folder that each belongs to, with their own variables alone."""
+
+    load: Load = load_here
+    variables: Mapping[str, str]
+    folders: Mapping[str, SubscriberFolder] = field(default_factory=dict)
+
+
 @contextmanager
 def serving(
     server: RuntimeServer,
     aws: LocalAws,
     stack: Stack,
     events_path: Path,
+    served: Served,
     *,
     time_scale: float,
-    variables: Mapping[str, str],
-    load: Load = load_here,
 ) -> Iterator[None]:
     """Answer invocations, and take up the events that an earlier process left, until the block ends. The webhook
     answers when it begins.
 
-    Each function has its own variables of the template, and `variables` before these; the process has the account's and these.
+    The process has the account's variables and the served ones.
     """
     account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
 
     def configuration(name: str) -> FunctionConfiguration:
         found = read_configuration(aws.functions, name)
-        return replace(found, environment={**account, **found.environment, **variables})
+        if folder := served.folders.get(name):
+            return as_it_is_now(found, folder, account)
+        return replace(found, environment={**account, **found.environment, **served.variables})
 
     read = ConfigurationCache(configuration)
     changed = threading.Event()
@@ -67,7 +80,7 @@ def serving(
         events=events,
         logs=logs,
         metrics=metrics,
-        load=load,
+        load=with_subscribers(served.load, served.folders),
         time_scale=time_scale,
         least_pause_seconds=least_pause_seconds(time_scale),
     )
@@ -76,7 +89,7 @@ def serving(
         cleanup.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(SWITCH_SECONDS)
         cleanup.callback(events.close)
-        cleanup.enter_context(process_environment(account | dict(variables)))
+        cleanup.enter_context(process_environment(account | dict(served.variables)))
         cleanup.enter_context(CapturedOutput())
         cleanup.callback(background.stop)
         runtime.start()

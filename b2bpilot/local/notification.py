@@ -1,4 +1,4 @@
-"""What SNS hands to Lambda, from the emulator's envelope (docs/aws-facts.md#event-from-sns, #sns-dead-letters)."""
+"""What SNS hands to functions and queues, from the emulator's envelope (docs/aws-facts.md#event-from-sns, #sns-dead-letters)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def lambda_event(
     }
 
 
-def dead_letter(envelope: Mapping[str, Any], attributes: Attributes, subscription_arn: str) -> str:
-    """The body for the subscription's dead-letter queue: the envelope as SQS subscribers get it."""
+def queue_body(envelope: Mapping[str, Any], attributes: Attributes, subscription_arn: str) -> str:
+    """What a queue gets of it, as a subscriber or as the dead-letter queue of a subscription: the envelope."""
     body = {**envelope, "UnsubscribeURL": _unsubscribe_url(subscription_arn)}
     if attributes:
         body["MessageAttributes"] = {

@@ -74,7 +74,15 @@ class Postgres:
             raise LocalEnvironmentError(
                 "PostgreSQL did not start", hint=f"see {self._server.log}, or begin again with --fresh"
             ) from failed
-        self._create_database()
+        self.database(DATABASE)
+
+    def database(self, name: str) -> str:
+        """Create a database when it is missing, and return its URL."""
+        with psycopg.connect(pinned(self._url("postgres")), autocommit=True) as connection:
+            exists = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if connection.execute(exists, (name,)).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._url(name)
 
     def stop(self) -> None:
         """Let the guard do what it does when we die: one way to stop, always in use."""
@@ -125,12 +133,6 @@ class Postgres:
             pass_fds=(self._lock,),
             start_new_session=True,
         )
-
-    def _create_database(self) -> None:
-        with psycopg.connect(pinned(self._url("postgres")), autocommit=True) as connection:
-            exists = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if connection.execute(exists, (DATABASE,)).fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
     def _url(self, database: str) -> str:
         socket = self._server.get_postmaster_info().socket_dir

@@ -22,11 +22,24 @@ import urllib3
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import EnvironmentState, read_state
 from tests.local.polling import eventually
+from tests.local.subscriber_folders import TestSubscriber, write_subscriber
 from tests.once import give_cluster
 from tests.poison import FOR_A_PROCESS
 
 ROOT = Path(__file__).parents[2]
 HANDLER = "tests.local.functions.handler"
+SNS_MAY_SEND = json.dumps(
+    {
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": "*",
+            }
+        ]
+    }
+)
 
 
 @dataclass
@@ -105,6 +118,31 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield found
 
 
+@dataclass(kw_only=True)
+class Subscribed(Machine):
+    """An environment with two other teams' subscribers. Both get every message, tests as well; each writes what it got into
+    a diary and does as its order says (tests/local/subscriber_folders.py).
+
+    `analytics` is a function at the topic, `archive` a function behind a queue. Their stacks, functions, queues and
+    dead-letter queues have the names of decision 38, such as `analytics-b2b-pilot-local-dlq`.
+    """
+
+    analytics: TestSubscriber
+    archive: TestSubscriber
+
+
+@pytest.fixture(scope="session")
+def subscribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subscribed]:
+    """Shared by all tests of one worker that ask for subscribers. Take back your order, and empty the dead letters that you
+    made."""
+    folder = tmp_path_factory.mktemp("subscribed")
+    analytics = write_subscriber(folder / "analytics", "analytics")
+    archive = write_subscriber(folder / "archive", "archive", protocol="queue")
+    given = [f"--subscriber={each.folder}" for each in (analytics, archive)]
+    with machine(folder / "home", *given) as found:
+        yield Subscribed(found.home, found.process, found.clients, analytics=analytics, archive=archive)
+
+
 @dataclass
 class Deployment:
     """A topic, a subscribed function with a dead-letter queue, and that queue, with names of their own."""
@@ -120,7 +158,9 @@ class Deployment:
 
     def deploy(self, **settings: Any) -> Deployment:
         functions, sns, sqs = (self.environment.client(service) for service in ("lambda", "sns", "sqs"))
-        self.queue_url = sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        self.queue_url = sqs.create_queue(QueueName=self.name, Attributes={"Policy": SNS_MAY_SEND})[
+            "QueueUrl"
+        ]
         attributes = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
         self.queue_arn = attributes["Attributes"]["QueueArn"]
         function = {

@@ -18,7 +18,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import SubmissionStatus
 from tests.events import message, sns_event
-from tests.local.conftest import Machine
+from tests.local.conftest import SNS_MAY_SEND, Machine
 from tests.local.polling import eventually
 
 BILLING = "arn:aws:lambda:us-east-1:{account}:function:billing"
@@ -353,7 +353,8 @@ def test_other_publishers_attributes_keep_their_types_on_the_topic(
     """Cases 50 and 52: a witness beside the processor gets what the topic was given. The emulator drops bytes from a batch:
     tests/pipeline/test_attribute_types.py has those."""
     sqs, sns = environment.client("sqs"), environment.client("sns")
-    witness = sqs.create_queue(QueueName=f"witness-{uuid.uuid4().hex}")["QueueUrl"]
+    attributes = {"Policy": SNS_MAY_SEND}
+    witness = sqs.create_queue(QueueName=f"witness-{uuid.uuid4().hex}", Attributes=attributes)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=witness, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     subscription = sns.subscribe(
         TopicArn=deployed.stack.topic_arn,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,7 @@ from b2bpilot.pipeline.message import format_time, parse_time
 
 if TYPE_CHECKING:
     from b2bpilot.local.control import LocalStatus
+    from b2bpilot.local.subscribers.folder import SubscriberFolder
 
 app = group(
     typer.Typer(cls=PilotGroup, rich_markup_mode=None, help="Run the whole system on this machine."),
@@ -49,6 +51,12 @@ def up(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete the rows and queues of the previous run.")
     ] = False,
+    subscriber: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--subscriber", metavar="DIR", help="Also run the subscriber in this folder; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Start PostgreSQL, an AWS emulator with the real template, and the functions. Ctrl-C stops all of it.
 
@@ -56,11 +64,14 @@ def up(
     """
     pilot = pilot_of(ctx)
     packages.require()
+    from b2bpilot.local.subscribers.folder import read_folders
+
+    folders = read_folders(subscriber or [])
     if not detach:
-        _up_in_foreground(pilot, fresh=fresh)
+        _up_in_foreground(pilot, fresh=fresh, subscribers=folders)
         return
     with pilot.output.progress("Starting the local environment") as observe:
-        status = _up_detached(pilot, fresh=fresh, observe=observe)
+        status = _up_detached(pilot, fresh=fresh, subscribers=folders, observe=observe)
     _show(pilot, status)
     _tell_what_to_try(pilot)
 
@@ -104,12 +115,14 @@ def status(ctx: typer.Context) -> None:
     _show(pilot, control.status(pilot.local_home))
 
 
-def _up_detached(pilot: Pilot, *, fresh: bool, observe: Callable[[str], None]) -> LocalStatus:
+def _up_detached(
+    pilot: Pilot, *, fresh: bool, subscribers: Sequence[SubscriberFolder], observe: Callable[[str], None]
+) -> LocalStatus:
     """What was begun ends with a Ctrl-C, too: nobody was told yet that it runs."""
     from b2bpilot.local.control import up_detached
 
     try:
-        return up_detached(pilot.local_home, fresh=fresh, progress=observe)
+        return up_detached(pilot.local_home, fresh=fresh, subscribers=subscribers, progress=observe)
     except KeyboardInterrupt:
         pilot.output.notice("Stopped what was started.")
         raise
@@ -120,13 +133,15 @@ def _tell_what_to_try(pilot: Pilot) -> None:
         pilot.output.notice(f"{what}: {command.written(LOCALLY)}")
 
 
-def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
+def _up_in_foreground(pilot: Pilot, *, fresh: bool, subscribers: Sequence[SubscriberFolder]) -> None:
     from b2bpilot.local import control
     from b2bpilot.local.environment import running
 
     with ExitStack() as stack:
         with pilot.output.progress("Starting the local environment") as observe:
-            environment = stack.enter_context(running(pilot.local_home, fresh=fresh, progress=observe))
+            environment = stack.enter_context(
+                running(pilot.local_home, fresh=fresh, subscribers=subscribers, progress=observe)
+            )
         _show(pilot, control.status(pilot.local_home))
         pilot.output.finish()
         _tell_what_to_try(pilot)

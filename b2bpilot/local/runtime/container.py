@@ -28,6 +28,7 @@ class Container:
         self._load = load
         self._logs = logs
         self._handler: Handler | None = None
+        self._is_abandoned = False
         self._jobs: queue.SimpleQueue[tuple[RuntimeInvocation, Done] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"lambda {configuration.name}", daemon=True)
         self._thread.start()
@@ -48,6 +49,13 @@ class Container:
 
     def close(self) -> None:
         self._jobs.put(None)
+
+    def abandon(self) -> None:
+        """Let nothing more be heard of the event that runs. A process is killed; a thread cannot be."""
+        self._is_abandoned = True
+        kill = getattr(self._handler, "kill", None)
+        if kill is not None:
+            kill()
 
     def wait_until_closed(self, *, timeout_seconds: float) -> None:
         self._thread.join(timeout_seconds)
@@ -70,13 +78,15 @@ class Container:
             result = self._call(invocation, started + self.configuration.timeout_seconds)
         except BaseException as error:  # noqa: BLE001  # a SystemExit in a handler must not end the container's thread
             described = describe(error, invocation.request_id)
-            sink.failed(described)
             result = InvocationResult(
                 payload=json.dumps(described).encode(), error=str(error), status="error"
             )
+            if not self._is_abandoned:
+                sink.failed(described)
         finally:
             current.sink = None
-        sink.reported(result.status, time.monotonic() - started)
+        if not self._is_abandoned:
+            sink.reported(result.status, time.monotonic() - started)
         return replace(result, log_tail=invocation.log_tail())
 
     def _call(self, invocation: RuntimeInvocation, deadline: float) -> InvocationResult:

@@ -145,10 +145,11 @@ class RuntimeFunction:
             run.container.close()
 
     def _expire(self, run: FunctionRun) -> None:
-        """Abandon a run: its thread cannot be killed, but its container is not used again and its answer is dropped."""
+        """Abandon a run: its container is not used again and its answer is dropped."""
         configuration = run.container.configuration
         result = timed_out(run.invocation.request_id, configuration.timeout_seconds)
         if self._end(run, result, keep=False):
+            run.container.abandon()
             run.container.sink(run.invocation).reported(result.status, configuration.timeout_seconds)
 
     def _end(self, run: FunctionRun, result: InvocationResult, *, keep: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,8 +54,18 @@ class LambdaContext:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
+class DescribedError(Exception):
+    """What went wrong in another process, as Lambda describes it."""
+
+    def __init__(self, description: Mapping[str, object]) -> None:
+        super().__init__(str(description.get("errorMessage", "")))
+        self.description = dict(description)
+
+
 def describe(error: BaseException, request_id: str) -> dict[str, object]:
     """Describe an exception as Lambda's Python runtime does, without the frames of ours."""
+    if isinstance(error, DescribedError):
+        return error.description
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

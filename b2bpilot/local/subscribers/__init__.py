@@ -1,0 +1,1 @@
+"""Other teams' subscribers beside the environment: their folders, their stacks, their databases."""

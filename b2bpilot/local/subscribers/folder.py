@@ -1,0 +1,184 @@
+"""A team's folder, as `subscribers new` makes it: read and judged before anything is started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.verify.template import parse
+
+TEMPLATE = "template.yaml"
+NAME = r"[a-z][a-z0-9-]{0,30}"
+SUFFIX = "-b2b-pilot-${Environment}"
+ENVIRONMENT_PARAMETER, DATABASE_PARAMETER = "Environment", "DatabaseUrl"
+"""What a subscriber's template is given here."""
+MAKE_ONE = "such a folder has a template.yaml that subscribes to the topic of b2b-pilot-ENV"
+OURS = ("processor", "b2b-pilot")
+FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
+QUEUE = "AWS::SQS::Queue"
+TOPIC_EXPORT = "b2b-pilot-${Environment}-TopicArn"
+"""What a subscriber's template imports (decision 38)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberFolder:
+    """`code`: where a function's code is, by its handler. `parameters`: what the template takes."""
+
+    name: str
+    path: Path
+    template: str = field(repr=False)
+    code: Mapping[str, Path] = field(repr=False)
+    parameters: frozenset[str] = field(repr=False)
+
+
+def read_folders(paths: Sequence[Path]) -> tuple[SubscriberFolder, ...]:
+    """Raises SettingsInvalid, in one line, for the first that cannot be deployed."""
+    found: list[SubscriberFolder] = []
+    for path in paths:
+        folder = _read(path.expanduser().resolve())
+        for other in found:
+            _require_apart(folder, other)
+        found.append(folder)
+    return tuple(found)
+
+
+def _require_apart(folder: SubscriberFolder, other: SubscriberFolder) -> None:
+    if folder.path == other.path:
+        raise SettingsInvalid(f"{folder.path} is named twice", hint="name each subscriber's folder once")
+    if folder.path in other.path.parents or other.path in folder.path.parents:
+        inner, outer = sorted((folder.path, other.path), key=lambda path: len(path.parts), reverse=True)
+        raise SettingsInvalid(f"{inner} is inside {outer}", hint="give each subscriber a folder of its own")
+    if folder.name == other.name:
+        raise SettingsInvalid(
+            f"{other.path} and {folder.path} are both the subscriber {folder.name}",
+            hint="leave one of them out, or give one another name",
+        )
+
+
+def _read(path: Path) -> SubscriberFolder:
+    text = _text(path)
+    template = _parsed(path, text)
+    name = _name(path, template)
+    return SubscriberFolder(
+        name=name,
+        path=path,
+        template=text,
+        code=dict(_code(path, template)),
+        parameters=_parameters(path, template),
+    )
+
+
+def _text(path: Path) -> str:
+    if not path.is_dir():
+        raise SettingsInvalid(f"{path} is no folder", hint=MAKE_ONE)
+    try:
+        return (path / TEMPLATE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsInvalid(f"{path} has no {TEMPLATE}", hint=MAKE_ONE) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsInvalid(f"{path / TEMPLATE} cannot be read: {_reason(exc)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    return exc.strerror or str(exc) if isinstance(exc, OSError) else "it is not UTF-8"
+
+
+def _parsed(path: Path, text: str) -> Mapping[str, Any]:
+    try:
+        return parse(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise SettingsInvalid(f"{path / TEMPLATE} is not YAML{where}") from exc
+
+
+def _section(template: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = template.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _resources(template: Mapping[str, Any], *types: str) -> Iterator[Mapping[str, Any]]:
+    """The properties of the resources of these types."""
+    for resource in _section(template, "Resources").values():
+        if isinstance(resource, Mapping) and resource.get("Type") in types:
+            yield _section(resource, "Properties")
+
+
+def _name(path: Path, template: Mapping[str, Any]) -> str:
+    """The one that its function or its queue has before `-b2b-pilot-ENV`."""
+    if TOPIC_EXPORT not in set(_imports(template)):
+        raise SettingsInvalid(
+            f"{path / TEMPLATE} is no subscriber's: it does not import {TOPIC_EXPORT}", hint=MAKE_ONE
+        )
+    names = {_before_suffix(found.get("FunctionName")) for found in _resources(template, *FUNCTIONS)}
+    names |= {_before_suffix(found.get("QueueName")) for found in _resources(template, QUEUE)}
+    known = sorted(name for name in names if name is not None)
+    if not known:
+        raise SettingsInvalid(
+            f"{path / TEMPLATE} is no subscriber's: no function or queue is named NAME{SUFFIX}",
+            hint=MAKE_ONE,
+        )
+    for name in known:
+        if not re.fullmatch(NAME, name) or name == OURS[0] or name.startswith(OURS[1]):
+            raise SettingsInvalid(f"{path / TEMPLATE}: {name!r} is no name for a subscriber", hint=MAKE_ONE)
+    if len(known) > 1:
+        raise SettingsInvalid(f"{path / TEMPLATE} names more than one subscriber: {', '.join(known)}")
+    return known[0]
+
+
+def _parameters(path: Path, template: Mapping[str, Any]) -> frozenset[str]:
+    found = _section(template, "Parameters")
+    missing = sorted(
+        name
+        for name, said in found.items()
+        if name not in (ENVIRONMENT_PARAMETER, DATABASE_PARAMETER)
+        and not (isinstance(said, Mapping) and "Default" in said)
+    )
+    if missing:
+        raise SettingsInvalid(
+            f"{path / TEMPLATE} needs parameters that are not known here: {', '.join(missing)}",
+            hint="give each of them a Default",
+        )
+    return frozenset(found)
+
+
+def _before_suffix(name: Any) -> str | None:
+    text = name.get("Fn::Sub") if isinstance(name, Mapping) else name
+    return text.removesuffix(SUFFIX) if isinstance(text, str) and text.endswith(SUFFIX) else None
+
+
+def _imports(node: Any) -> Iterator[str]:
+    """Every name that an Fn::ImportValue has, with `${Environment}` as it is written."""
+    if isinstance(node, Mapping):
+        if "Fn::ImportValue" in node:
+            yield str(_text_of(node["Fn::ImportValue"]))
+        for value in node.values():
+            yield from _imports(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _imports(value)
+
+
+def _text_of(argument: Any) -> Any:
+    return argument.get("Fn::Sub") if isinstance(argument, Mapping) else argument
+
+
+def _code(path: Path, template: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Handlers, and the folder that each is imported from. Raises SettingsInvalid."""
+    common = _section(_section(template, "Globals"), "Function")
+    for function in _resources(template, *FUNCTIONS):
+        said = {**common, **function}
+        handler, uri = said.get("Handler"), said.get("CodeUri", ".")
+        folder = path / uri if isinstance(uri, str) else path
+        if not isinstance(handler, str) or not folder.is_dir():
+            what = (
+                f"its code {folder} is no folder" if isinstance(handler, str) else "a function has no Handler"
+            )
+            raise SettingsInvalid(f"{path / TEMPLATE} cannot be run here: {what}")
+        yield handler, folder.resolve()
