@@ -17,6 +17,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import RowsHidden
 
 ALWAYS = "true"
+SUBMISSIONS = "b2b_pilot_user_submissions"
 
 
 class RowReach(StrEnum):
@@ -41,7 +42,7 @@ ACTIVE: Final[LiteralString] = """
         relrowsecurity AND NOT (rolsuper OR rolbypassrls)
             AND (relforcerowsecurity OR NOT pg_has_role(role.oid, relowner, 'USAGE'))
     FROM pg_catalog.pg_class AS class, pg_catalog.pg_roles AS role
-    WHERE class.oid = to_regclass('b2b_pilot_user_submissions')
+    WHERE class.oid = to_regclass(%(table)s)
         AND role.rolname = coalesce(%(role)s::text, current_user::text)
 """
 
@@ -50,7 +51,7 @@ POLICIES: Final[LiteralString] = """
         coalesce(pg_get_expr(polqual, polrelid), 'true') AS "using",
         coalesce(pg_get_expr(coalesce(polwithcheck, polqual), polrelid), 'true') AS checked
     FROM pg_catalog.pg_policy, pg_catalog.pg_roles AS role
-    WHERE polrelid = to_regclass('b2b_pilot_user_submissions')
+    WHERE polrelid = to_regclass(%(table)s)
         AND role.rolname = coalesce(%(role)s::text, current_user::text)
         AND EXISTS (
             SELECT FROM unnest(polroles) AS named (oid)
@@ -164,9 +165,11 @@ def require_rows(security: RowSecurity, where: str, *, needs: Need) -> None:
     )
 
 
-def read_row_security(connection: psycopg.Connection, role: str | None = None) -> RowSecurity | None:
+def read_row_security(
+    connection: psycopg.Connection, role: str | None = None, *, table: str = SUBMISSIONS
+) -> RowSecurity | None:
     """Ask the catalogue about `role`, or who is connected; None without the table or the role. Raises psycopg's errors."""
-    values = {"role": role}
+    values = {"role": role, "table": table}
     row = connection.execute(ACTIVE, values).fetchone()
     if row is None:
         return None

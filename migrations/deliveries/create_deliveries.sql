@@ -6,15 +6,15 @@ SET lock_timeout = '2s';
 SET statement_timeout = '1min';
 
 CREATE TABLE IF NOT EXISTS b2b_pilot_deliveries (
-    subscriber text NOT NULL CHECK (subscriber ~ '^[a-z][a-z0-9-]{0,30}$'),
+    subscriber text NOT NULL,
     message_id uuid NOT NULL,
     test boolean NOT NULL,
     status text NOT NULL CHECK (status IN ('processing', 'failed', 'completed')),
     attempts bigint NOT NULL CHECK (attempts > 0),
-    lease_expires_at timestamptz CHECK ((lease_expires_at IS NOT NULL) = (status = 'processing')),
+    lease_expires_at timestamptz,
     last_error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    completed_at timestamptz CHECK ((completed_at IS NOT NULL) = (status = 'completed')),
+    completed_at timestamptz,
     PRIMARY KEY (subscriber, message_id)
 );

@@ -10,6 +10,7 @@ import pytest
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.subscriber.once import Message, OnceHandler, once
 from tests.events import message, sns_event
+from tests.pipeline.test_data_retention import statement
 
 Rows = psycopg.Connection
 
@@ -38,3 +39,18 @@ def test_a_message_that_comes_twice_has_one_effect(handler: OnceHandler, rows: R
     assert handler(sns_event(sent)) == {"outcomes": ["stored"]}
     assert handler(sns_event(sent)) == {"outcomes": ["duplicate"]}
     assert effects(rows, sent) == 1
+
+
+def test_the_documented_retention_job_removes_old_completed_rows_only(
+    handler: OnceHandler, rows: Rows
+) -> None:
+    old, new = message(), message()
+    for sent in (old, new):
+        handler(sns_event(sent))
+    rows.execute(
+        "UPDATE b2b_pilot_deliveries SET updated_at = now() - interval '46 days' WHERE message_id = %s",
+        [old.message_id],
+    )
+
+    assert rows.execute(statement("subscriber").encode()).rowcount == 1
+    assert handler(sns_event(new)) == {"outcomes": ["duplicate"]}

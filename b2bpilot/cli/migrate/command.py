@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN, FOUND_SOMETHING, Yes
 from b2bpilot.cli.frame.settings import Format
@@ -19,7 +18,7 @@ from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Author, Preflight
+    from b2bpilot.ops.migrations import Author, MigratedTable, Preflight
 
 
 def migrate(
@@ -38,6 +37,13 @@ def migrate(
             help="With --status or --dry-run: exit with 3 if some are pending, 1 on drift or if the table would refuse messages.",
         ),
     ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Migrate another table instead: deliveries, which a subscriber's handler needs in its own database.",
+            metavar="TABLE",
+        ),
+    ] = None,
     lock_wait: Annotated[
         str,
         typer.Option(
@@ -56,16 +62,26 @@ def migrate(
     After an interruption, run it again: it continues where it stopped. Connect to the database itself, not to a pooler.
 
     Example: b2bpilot migrate -e staging --dry-run
+    Example: b2bpilot migrate --only deliveries --database-url URL
     """
     pilot = pilot_of(ctx)
     wait = timedelta() if lock_wait in ("0", "0s") else parse_duration(lock_wait, "--lock-wait")
     _require_one(status=status, dry_run=dry_run, exit_code=exit_code)
+    table = _named(only)
     if status:
-        _status(pilot, exit_code=exit_code)
+        _status(pilot, table, exit_code=exit_code)
     elif dry_run:
-        _dry_run(pilot, exit_code=exit_code)
+        _dry_run(pilot, table, exit_code=exit_code)
     else:
-        _migrate(pilot, wait=wait, reason=reason, yes=yes)
+        _migrate(pilot, table, wait=wait, reason=reason, yes=yes)
+
+
+def _named(only: str | None) -> MigratedTable:
+    from b2bpilot.ops.migrations import DELIVERIES, SUBMISSIONS
+
+    if only not in (None, DELIVERIES.option):
+        raise UsageError(f"--only {only} is no table; name {DELIVERIES.option}, or leave --only out")
+    return DELIVERIES if only else SUBMISSIONS
 
 
 def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
@@ -75,12 +91,13 @@ def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
         raise UsageError("--exit-code belongs to --status and --dry-run")
 
 
-def _status(pilot: Pilot, *, exit_code: bool) -> None:
+def _status(pilot: Pilot, table: MigratedTable, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
-    fitness = migrations.fitness(pilot.database_url, functions_role=_functions_role(pilot))
+    role = _functions_role(pilot, table)
+    fitness = migrations.fitness(pilot.database_url, functions_role=role, table=table)
     try:
-        plan = migrations.plan(pilot.database_url)
+        plan = migrations.plan(pilot.database_url, table=table)
     except MigrationFailed:
         for text in migration.told(fitness):
             pilot.output.notice(text)
@@ -98,10 +115,10 @@ def _status(pilot: Pilot, *, exit_code: bool) -> None:
         migrations.require_fit(fitness)
 
 
-def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
+def _dry_run(pilot: Pilot, table: MigratedTable, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
-    survey = _survey(pilot)
+    survey = _survey(pilot, table)
     for line in migration.described(survey, _target(pilot)):
         pilot.output.notice(line)
     script = (Line(line, Tone.DATA) for line in migrations.script(survey.plan))
@@ -111,10 +128,10 @@ def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) -> None:
+def _migrate(pilot: Pilot, table: MigratedTable, *, wait: timedelta, reason: str | None, yes: bool) -> None:
     from b2bpilot.ops import migrations
 
-    survey = _survey(pilot)
+    survey = _survey(pilot, table)
     plan, target = survey.plan, _target(pilot)
     pilot.output.record(migration.fields(survey), text=[])
     doing = f"Nothing is pending in {target}; verifying it"
@@ -129,11 +146,12 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
                 observe,
                 author=_author(reason),
                 lock_wait=wait,
-                functions_role=_functions_role(pilot),
+                functions_role=_functions_role(pilot, table),
+                table=table,
             )
     except KeyboardInterrupt:
         pilot.output.notice(
-            "What was done is kept; run " + our_command("migrate") + " again to continue from there."
+            "What was done is kept; run " + table.command() + " again to continue from there."
         )
         raise
     pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
@@ -144,19 +162,20 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
         )
 
 
-def _survey(pilot: Pilot) -> Preflight:
+def _survey(pilot: Pilot, table: MigratedTable) -> Preflight:
     """Counting the message_ids of a large table takes a while."""
     from b2bpilot.ops import migrations
 
     with pilot.output.progress(f"Looking at {_target(pilot)}"):
-        return migrations.survey(pilot.database_url, functions_role=_functions_role(pilot))
+        role = _functions_role(pilot, table)
+        return migrations.survey(pilot.database_url, functions_role=role, table=table)
 
 
-def _functions_role(pilot: Pilot) -> str | None:
-    """The role in the stack's secret; None where no environment is named, or nobody tells."""
+def _functions_role(pilot: Pilot, table: MigratedTable) -> str | None:
+    """The role in the stack's secret; None where no environment is named, nobody tells, or others' functions use the table."""
     from b2bpilot.pipeline.dsn import role_of
 
-    if pilot.settings.environment is None:
+    if pilot.settings.environment is None or table.option:
         return None
     try:
         return role_of(pilot.secret_s_database_url)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
-from b2bpilot.advice import Words, our_command
+from b2bpilot.advice import Words
 from b2bpilot.cli.output import Row, Tone, Toned, of_state
 from b2bpilot.plural import many
 
@@ -66,7 +66,7 @@ def remarks(plan: MigrationPlan) -> Iterator[Words]:
             case MigrationState.INTERRUPTED if entry and not plan.migrator:
                 yield (
                     f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not finish; "
-                    + our_command("migrate")
+                    + plan.table.command()
                     + " goes on with it."
                 )
             case MigrationState.DAMAGED:
@@ -81,7 +81,7 @@ def remarks(plan: MigrationPlan) -> Iterator[Words]:
     if plan.to_record:
         yield (
             f"Made by hand and not recorded yet: {len(plan.to_record)}; "
-            + our_command("migrate")
+            + plan.table.command()
             + " records them."
         )
     if plan.migrator:
@@ -235,14 +235,14 @@ def _title(step: MigrationStep) -> str:
 
 def _gone(step: MigrationStep) -> str:
     """A table that is there is not made again: its columns are added by hand."""
-    from b2bpilot.ops.migrations.lost_columns import adding
+    from b2bpilot.ops.migrations.lost_columns import bringing_back
     from b2bpilot.ops.migrations.schema import Presence
     from b2bpilot.ops.migrations.statements import NewTable
 
     makes = step.statement.makes
     if step.presence is not Presence.DIFFERENT or not isinstance(makes, NewTable):
         return _title(step)
-    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {adding(makes, step.lacking)}"
+    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {bringing_back(makes, step.lacking)}"
 
 
 def _is_unique(step: MigrationStep) -> bool:
@@ -250,17 +250,15 @@ def _is_unique(step: MigrationStep) -> bool:
 
 
 def _table(survey: Preflight) -> str:
-    from b2bpilot.ops.migrations.schema import TABLE
-
-    server = survey.server
+    server, table = survey.server, survey.plan.table.name
     if server.owner is None:
-        return f"{TABLE} is not there yet"
+        return f"{table} is not there yet"
     rows = (
         f"about {many(server.rows, 'row')}"
         if server.rows is not None
         else "rows not counted yet (never analyzed)"
     )
-    return f"{TABLE}, {rows}, {_size(server.bytes)}, owned by {server.owner}"
+    return f"{table}, {rows}, {_size(server.bytes)}, owned by {server.owner}"
 
 
 def _size(size: int) -> str:

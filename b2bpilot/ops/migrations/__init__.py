@@ -14,12 +14,16 @@ from b2bpilot.ops.migrations.migration import (
 from b2bpilot.ops.migrations.runner import MigrationOutcome, apply, fitness, plan, survey
 from b2bpilot.ops.migrations.script import script
 from b2bpilot.ops.migrations.server import Preflight
+from b2bpilot.ops.migrations.table import DELIVERIES, SUBMISSIONS, MigratedTable
 
 __all__ = [
+    "DELIVERIES",
+    "SUBMISSIONS",
     "Author",
     "Fitness",
     "FitnessFinding",
     "FitnessTopic",
+    "MigratedTable",
     "Migration",
     "MigrationOutcome",
     "MigrationPlan",

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle, quoted
-from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table import MigratedTable
 from b2bpilot.ops.migrations.table_facts import Column
-from b2bpilot.ops.migrations.wanted import WANTED, ExpectedColumn
+from b2bpilot.ops.migrations.wanted import ExpectedColumn
 
 IN_UTC = " USING {name} AT TIME ZONE 'UTC'"
 
 
-def columns_of(columns: Sequence[Column]) -> Iterator[FitnessFinding]:
+def columns_of(columns: Sequence[Column], table: MigratedTable) -> Iterator[FitnessFinding]:
     """Of the columns that are there; those that are not, a migration makes."""
     for column in columns:
-        wanted = WANTED.get(column.name)
+        wanted = table.wanted.get(column.name)
         if wanted is None:
             yield from _of_others(column)
             continue
@@ -109,4 +109,4 @@ def _default(column: Column) -> str:
 
 
 def _alter(column: Column, what: str) -> str:
-    return f"ALTER TABLE {TABLE} ALTER COLUMN {quoted(column.name)} {what}"
+    return f"ALTER TABLE {column.table} ALTER COLUMN {quoted(column.name)} {what}"

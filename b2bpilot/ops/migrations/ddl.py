@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import errors as pg
 
-from b2bpilot.advice import our_command
 from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations.sessions import user_of_the_table
 from b2bpilot.ops.migrations.statements import MigrationStatement, StatementLimits
+from b2bpilot.ops.migrations.table import table_named
 from b2bpilot.pipeline.waiting import pause
 
 
@@ -47,11 +47,13 @@ def run(
         try:
             connection.execute(statement.sql.encode())
         except (pg.LockNotAvailable, pg.DeadlockDetected) as exc:
-            user = user_of_the_table(connection) or "a session that has ended since"
+            user = user_of_the_table(connection, statement.makes.table) or "a session that has ended since"
             if attempt == patience.tries:
                 raise TimedOut(
                     f"no lock on the table in {attempt} tries of {statement.limits.lock_timeout}; in its way: {user}",
-                    hint="wait for that session or end it, then run " + our_command("migrate") + " again",
+                    hint="wait for that session or end it, then run "
+                    + table_named(statement.makes.table).command()
+                    + " again",
                 ) from exc
             seconds = patience.pause_seconds(attempt)
             observer(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops.migrations.statements import MigrationStatement, read_statements
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 
 DEPENDS = re.compile(r"-- depends: (?P<name>\S+)")
 
@@ -23,9 +24,10 @@ class MigrationFile:
     statements: tuple[MigrationStatement, ...]
 
 
-def read_migrations(folder: Path) -> list[MigrationFile]:
-    """Return the files in the order in which they depend on each other. Raises MigrationFailed when there is none."""
-    files = [_read(path) for path in sorted(folder.glob("*.sql"))]
+def read_migrations(folder: Path, table: MigratedTable = SUBMISSIONS) -> list[MigrationFile]:
+    """Return a table's files in the order in which they depend on each other. Raises MigrationFailed when there is none."""
+    folder = folder / table.option
+    files = [_read(path, table) for path in sorted(folder.glob("*.sql"))]
     if not files:
         raise MigrationFailed(
             f"{folder} holds no migrations", hint="install b2bpilot again from its checkout"
@@ -45,15 +47,15 @@ def read_migrations(folder: Path) -> list[MigrationFile]:
     return ordered
 
 
-def _read(path: Path) -> MigrationFile:
+def _read(path: Path, table: MigratedTable) -> MigrationFile:
     text = path.read_text(encoding="utf-8")
     match = DEPENDS.match(text)
     if match is None:
         raise MigrationFailed(f"{path.name} does not begin with `-- depends: NAME` or `-- depends: nothing`")
     depends = match["name"]
     return MigrationFile(
-        name=path.name,
-        depends=None if depends == "nothing" else depends,
+        name=table.file(path.name),
+        depends=None if depends == "nothing" else table.file(depends),
         checksum=hashlib.sha256(text.encode()).hexdigest(),
         statements=read_statements(text),
     )

@@ -6,7 +6,7 @@ it is named, and never called fine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -15,9 +15,8 @@ from b2bpilot.errors import NOTHING_CHANGED, MigrationFailed
 from b2bpilot.ops.migrations.column_fitness import columns_of
 from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle, quoted
 from b2bpilot.ops.migrations.rule_fitness import rules_of
-from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 from b2bpilot.ops.migrations.table_facts import Column, TableFacts, TablePlace, read_facts
-from b2bpilot.ops.migrations.wanted import WANTED
 from b2bpilot.pipeline.row_security import RowReach, SqlCommand
 
 UTF8 = "UTF8"
@@ -32,6 +31,7 @@ SHOWN = 3
 class Fitness:
     """What was found, for `role`. `is_the_functions`: it is known to be the role of the functions."""
 
+    table: MigratedTable
     role: str
     is_the_functions: bool
     findings: tuple[FitnessFinding, ...]
@@ -67,10 +67,16 @@ class Fitness:
         return [finding for finding in self.obstacles if finding.topic is topic]
 
 
-def read_fitness(connection: psycopg.Connection, functions_role: str | None = None) -> Fitness:
+def read_fitness(
+    connection: psycopg.Connection,
+    functions_role: str | None = None,
+    *,
+    table: MigratedTable = SUBMISSIONS,
+) -> Fitness:
     """Look at everything and change nothing: for the role of the functions where it is known, else for who is connected."""
-    facts = read_facts(connection, functions_role)
+    facts = read_facts(connection, functions_role, table=table)
     return Fitness(
+        table=table,
         role=facts.place.role,
         is_the_functions=functions_role is not None,
         findings=tuple(judged(facts)),
@@ -84,7 +90,7 @@ def require_fit(fitness: Fitness) -> None:
         return
     texts = "; ".join(finding.text for finding in found)
     raise MigrationFailed(
-        f"{TABLE} cannot take every message: {texts}",
+        f"{fitness.table.name} cannot take every message: {texts}",
         outcome=NOTHING_CHANGED,
         hint=fitness.remedies,
     )
@@ -100,9 +106,9 @@ def judged(facts: TableFacts) -> Iterator[FitnessFinding]:
     yield from _kind(place)
     if place.kind != PLAIN_TABLE:
         return
-    yield from columns_of(facts.columns)
-    yield from rules_of(facts.rules)
-    yield from _replication(place)
+    yield from columns_of(facts.columns, facts.table)
+    yield from rules_of(facts.rules, facts.table)
+    yield from _replication(place, facts.table)
     yield from _privileges(facts)
     yield from _row_security(facts)
 
@@ -122,7 +128,7 @@ def _schemas(place: TablePlace) -> Iterator[FitnessFinding]:
     if place.kind is None and others:
         yield obstacle(
             FitnessTopic.TABLE,
-            f"{TABLE} is in schema {others}, where role {place.role} does not look (search_path {place.search_path}): "
+            f"{place.table} is in schema {others}, where role {place.role} does not look (search_path {place.search_path}): "
             "another one would be made",
             f"ALTER ROLE {quoted(place.role)} SET search_path = {place.other_schemas[0]}; it may need USAGE on the schema, too",
         )
@@ -144,40 +150,42 @@ def _kind(place: TablePlace) -> Iterator[FitnessFinding]:
     if kind := KINDS.get(place.kind or ""):
         why = ": no unique index on message_id alone can be made" if place.kind == "p" else ""
         yield obstacle(
-            FitnessTopic.TABLE, f"{TABLE} is {kind}, not a plain table{why}", "make it a plain table"
+            FitnessTopic.TABLE, f"{place.table} is {kind}, not a plain table{why}", "make it a plain table"
         )
     if place.persistence != "p":
         kind = (
             "unlogged: after a crash of the server it is empty" if place.persistence == "u" else "temporary"
         )
-        yield obstacle(FitnessTopic.TABLE, f"{TABLE} is {kind}", f"ALTER TABLE {TABLE} SET LOGGED")
+        yield obstacle(
+            FitnessTopic.TABLE, f"{place.table} is {kind}", f"ALTER TABLE {place.table} SET LOGGED"
+        )
     for child in place.children if place.kind == PLAIN_TABLE else ():
         yield obstacle(
             FitnessTopic.TABLE,
-            f"table {child} inherits from {TABLE}: a message's row may be in it, where no unique index sees it",
-            f"ALTER TABLE {child} NO INHERIT {TABLE}",
+            f"table {child} inherits from {place.table}: a message's row may be in it, where no unique index sees it",
+            f"ALTER TABLE {child} NO INHERIT {place.table}",
         )
     if place.is_partition:
         yield obstacle(
             FitnessTopic.TABLE,
-            f"{TABLE} is a partition: rows outside its bounds are refused",
+            f"{place.table} is a partition: rows outside its bounds are refused",
             "detach the partition",
         )
     if place.is_typed:
         yield obstacle(
             FitnessTopic.TABLE,
-            f"{TABLE} has the columns of a type: none can be added",
-            f"ALTER TABLE {TABLE} NOT OF",
+            f"{place.table} has the columns of a type: none can be added",
+            f"ALTER TABLE {place.table} NOT OF",
         )
 
 
-def _replication(place: TablePlace) -> Iterator[FitnessFinding]:
+def _replication(place: TablePlace, table: MigratedTable) -> Iterator[FitnessFinding]:
     if place.publications and not place.has_replica_identity:
         names = ", ".join(place.publications)
         yield obstacle(
             FitnessTopic.TABLE,
-            f"{TABLE} has no replica identity and is published ({names}): every UPDATE is refused",
-            f"ALTER TABLE {TABLE} ADD PRIMARY KEY (id), or ALTER TABLE {TABLE} REPLICA IDENTITY FULL",
+            f"{place.table} has no replica identity and is published ({names}): every UPDATE is refused",
+            f"ALTER TABLE {place.table} ADD PRIMARY KEY ({table.primary_key}), or ALTER TABLE {place.table} REPLICA IDENTITY FULL",
         )
 
 
@@ -192,12 +200,12 @@ def _privileges(facts: TableFacts) -> Iterator[FitnessFinding]:
         yield obstacle(
             FitnessTopic.PRIVILEGES, text, f"GRANT USAGE ON SCHEMA {place.schema} TO {quoted(role)}"
         )
-    for privilege, columns in _lacking(facts.columns).items():
-        of = "" if len(columns) == len(_needing(privilege, facts.columns)) else f" on {_named(columns)}"
+    for privilege, columns in _lacking(facts).items():
+        of = "" if len(columns) == len(_needing(privilege, facts)) else f" on {_named(columns)}"
         yield obstacle(
             FitnessTopic.PRIVILEGES,
             f"role {role} may not {privilege}{of}",
-            f"as {place.owner}: GRANT {privilege} ON {TABLE} TO {quoted(role)}",
+            f"as {place.owner}: GRANT {privilege} ON {place.table} TO {quoted(role)}",
         )
     for sequence in facts.closed_sequences:
         text = f"role {role} may not use sequence {sequence}, from which a column takes its default"
@@ -213,24 +221,24 @@ def _named(columns: list[str]) -> str:
     return ", ".join(columns[:SHOWN]) + (f" and {more} more columns" if more > 0 else "")
 
 
-def _lacking(columns: Iterable[Column]) -> dict[str, list[str]]:
+def _lacking(facts: TableFacts) -> dict[str, list[str]]:
     """Return the columns without each privilege that the pipeline's statements need there; none: nothing is lacking."""
-    all_columns = list(columns)
     lacking = {
-        "SELECT": [column.name for column in _needing("SELECT", all_columns) if not column.may_select],
-        "INSERT": [column.name for column in _needing("INSERT", all_columns) if not column.may_insert],
-        "UPDATE": [column.name for column in _needing("UPDATE", all_columns) if not column.may_update],
+        "SELECT": [column.name for column in _needing("SELECT", facts) if not column.may_select],
+        "INSERT": [column.name for column in _needing("INSERT", facts) if not column.may_insert],
+        "UPDATE": [column.name for column in _needing("UPDATE", facts) if not column.may_update],
     }
     return {privilege: names for privilege, names in lacking.items() if names}
 
 
-def _needing(privilege: str, columns: Iterable[Column]) -> list[Column]:
-    ours = [column for column in columns if column.name in WANTED]
+def _needing(privilege: str, facts: TableFacts) -> list[Column]:
+    wanted = facts.table.wanted
+    ours = [column for column in facts.columns if column.name in wanted]
     match privilege:
         case "INSERT":
-            return [column for column in ours if WANTED[column.name].is_inserted]
+            return [column for column in ours if wanted[column.name].is_inserted]
         case "UPDATE":
-            return [column for column in ours if WANTED[column.name].is_updated]
+            return [column for column in ours if wanted[column.name].is_updated]
         case _:
             return ours
 
@@ -241,7 +249,7 @@ def _row_security(facts: TableFacts) -> Iterator[FitnessFinding]:
         return
     remedy = (
         f"as a superuser: ALTER ROLE {quoted(security.role)} BYPASSRLS; or as {security.owner}: "
-        f"CREATE POLICY b2bpilot ON {TABLE} TO {quoted(security.role)} USING (true)"
+        f"CREATE POLICY b2bpilot ON {facts.table.name} TO {quoted(security.role)} USING (true)"
     )
     for command in SqlCommand:
         reach, text = (

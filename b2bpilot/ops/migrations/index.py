@@ -11,12 +11,12 @@ from datetime import timedelta
 import psycopg
 from psycopg import errors as pg
 
-from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed, TimedOut
 from b2bpilot.ops.migrations import ddl, duplicates, sessions
 from b2bpilot.ops.migrations.progress import WatchedConnection
 from b2bpilot.ops.migrations.schema import Presence, read_schema
 from b2bpilot.ops.migrations.statements import MigrationStatement, NewIndex, StatementLimits
+from b2bpilot.ops.migrations.table import table_named
 from b2bpilot.pipeline.waiting import wait_until
 
 BUILDS = 3
@@ -48,7 +48,7 @@ class Build:
                 return
         raise MigrationFailed(
             f"index {self.index.name} was built {BUILDS} times and is still not valid",
-            hint="check the server's log, then run " + our_command("migrate") + " again",
+            hint="check the server's log, then run " + table_named(self.index.table).command() + " again",
         )
 
     def _create(self) -> None:
@@ -84,7 +84,7 @@ class Build:
                 self.connection.execute(drop(self.index).encode())
 
     def _presence(self) -> Presence:
-        return read_schema(self.connection).presence(self.index)
+        return read_schema(self.connection, table_named(self.index.table)).presence(self.index)
 
 
 def drop(index: NewIndex) -> str:

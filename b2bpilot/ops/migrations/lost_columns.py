@@ -9,6 +9,7 @@ from b2bpilot import resources
 from b2bpilot.ops.migrations.files import read_migrations
 from b2bpilot.ops.migrations.schema import Schema
 from b2bpilot.ops.migrations.statements import NewColumns, NewTable
+from b2bpilot.ops.migrations.table import SUBMISSIONS
 
 STATUS = "status"
 STATUS_AGAIN = (
@@ -44,6 +45,13 @@ def lost_columns(schema: Schema) -> LostColumns:
         if lacking and isinstance(makes, NewTable):
             statement = adding(makes, lacking)
     return LostColumns(names=tuple(names), statement=statement)
+
+
+def bringing_back(makes: NewTable, lacking: Sequence[str]) -> str:
+    """Say what an operator may do about columns that a table lacks: SQL, or words."""
+    if makes.table == SUBMISSIONS.name:
+        return adding(makes, lacking)
+    return "restore the table from a backup: without them nobody knows which messages are done"
 
 
 def adding(makes: NewTable | NewColumns, lacking: Sequence[str]) -> str:

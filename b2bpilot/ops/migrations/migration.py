@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
-from b2bpilot.ops.migrations.lost_columns import adding
+from b2bpilot.ops.migrations.lost_columns import bringing_back
 from b2bpilot.ops.migrations.schema import Presence, Schema
 from b2bpilot.ops.migrations.statements import MigrationStatement, NewColumns, NewIndex, NewTable
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable, table_named
 
 
 class MigrationState(StrEnum):
@@ -62,8 +63,9 @@ class Migration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationPlan:
-    """All migrations in their order, those without a file last; and the migrator that is at work meanwhile."""
+    """All migrations of a table in their order, those without a file last; and the migrator that is at work meanwhile."""
 
+    table: MigratedTable = SUBMISSIONS
     migrations: tuple[Migration, ...]
     migrator: str | None = None
 
@@ -91,6 +93,7 @@ def make_plan(
     entries: Mapping[str, LedgerEntry],
     schema: Schema,
     *,
+    table: MigratedTable = SUBMISSIONS,
     migrator: str | None = None,
 ) -> MigrationPlan:
     """Hold them against each other; `require_sound` judges what comes out."""
@@ -98,10 +101,10 @@ def make_plan(
     strangers = [
         Migration(name=entry.name, state=MigrationState.UNKNOWN, file=None, entry=entry, steps=())
         for entry in entries.values()
-        if entry.name not in known
+        if table.keeps(entry.name) and entry.name not in known
     ]
     ours = [_migration(file, entries.get(file.name), schema) for file in files]
-    return MigrationPlan(migrations=(*ours, *strangers), migrator=migrator)
+    return MigrationPlan(table=table, migrations=(*ours, *strangers), migrator=migrator)
 
 
 def require_sound(plan: MigrationPlan) -> None:
@@ -177,9 +180,7 @@ def _require_ours(step: MigrationStep) -> None:
         case NewTable():
             raise MigrationFailed(
                 f"table {makes.table} exists, but lacks {', '.join(step.lacking)}. Nothing was run",
-                hint=f"if the table is this pipeline's, run {adding(makes, step.lacking)}; then "
-                + our_command("migrate")
-                + " again",
+                hint=_hint_on(makes, step.lacking),
             )
         case NewColumns():
             raise MigrationFailed(
@@ -191,7 +192,15 @@ def _require_ours(step: MigrationStep) -> None:
             raise MigrationFailed(
                 f"index {makes.name} exists, but is not the {kind} on {', '.join(makes.columns)} alone. "
                 "Nothing was run",
-                hint=f"run DROP INDEX CONCURRENTLY {makes.name}; then " + our_command("migrate") + " again",
+                hint=f"run DROP INDEX CONCURRENTLY {makes.name}; then "
+                + table_named(makes.table).command()
+                + " again",
             )
         case _:
             assert_never(makes)
+
+
+def _hint_on(makes: NewTable, lacking: tuple[str, ...]) -> Words:
+    table, remedy = table_named(makes.table), bringing_back(makes, lacking)
+    run = "run " if table is SUBMISSIONS else ""
+    return f"if the table is this pipeline's, {run}{remedy}; then " + table.command() + " again"

@@ -5,38 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle
-from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table import MigratedTable
 from b2bpilot.ops.migrations.table_facts import TableRule
-from b2bpilot.ops.migrations.wanted import WANTED
-
-ALONE_IN_A_ROW = (["id"], ["message_id"], ["message_sid"])
-"""What two messages never share: a unique index on it refuses none."""
 
 
-def rules_of(rules: Sequence[TableRule]) -> Iterator[FitnessFinding]:
+def rules_of(rules: Sequence[TableRule], table: MigratedTable) -> Iterator[FitnessFinding]:
     """Of what is there for the columns that the pipeline writes."""
     for rule in rules:
-        if finding := _judged(rule):
+        if finding := _judged(rule, table):
             yield finding
 
 
-def _judged(rule: TableRule) -> FitnessFinding | None:
+def _judged(rule: TableRule, table: MigratedTable) -> FitnessFinding | None:
     match rule.kind:
         case "trigger":
             return _doubted(rule, "what its function does to a row is not known here")
         case "rule":
-            return _refusing(rule, "ON CONFLICT does not work with it", f"DROP RULE {rule.name} ON {TABLE}")
-    if WANTED.keys().isdisjoint(rule.columns) and "(expression)" not in rule.columns:
+            return _refusing(
+                rule, "ON CONFLICT does not work with it", f"DROP RULE {rule.name} ON {table.name}"
+            )
+    if table.wanted.keys().isdisjoint(rule.columns) and "(expression)" not in rule.columns:
         return None
-    return _judged_constraint(rule)
+    return _judged_constraint(rule, table)
 
 
-def _judged_constraint(rule: TableRule) -> FitnessFinding | None:
+def _judged_constraint(rule: TableRule, table: MigratedTable) -> FitnessFinding | None:
     match rule.kind:
         case "check":
             return _judged_check(rule)
         case "unique":
-            return _judged_unique(rule)
+            return _judged_unique(rule, table)
         case "index":
             return _refusing(
                 rule, "a long text, of some 2,700 bytes, is refused", f"DROP INDEX CONCURRENTLY {rule.name}"
@@ -56,8 +54,8 @@ def _judged_check(rule: TableRule) -> FitnessFinding | None:
     return _doubted(rule, "whether every message passes it is not known here")
 
 
-def _judged_unique(rule: TableRule) -> FitnessFinding | None:
-    if rule.columns in ALONE_IN_A_ROW:
+def _judged_unique(rule: TableRule, table: MigratedTable) -> FitnessFinding | None:
+    if rule.columns in table.alone:
         return None
     if rule.is_partial or "(expression)" in rule.columns:
         return _doubted(rule, "whether two messages meet in it is not known here")
@@ -80,4 +78,4 @@ def _named(rule: TableRule) -> str:
 
 
 def _drop(rule: TableRule) -> str:
-    return f"ALTER TABLE {TABLE} DROP CONSTRAINT {rule.name}"
+    return f"ALTER TABLE {rule.table} DROP CONSTRAINT {rule.name}"

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import psycopg
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words
 from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError
 from b2bpilot.ops.migrations import ddl, index, ledger, lock
 from b2bpilot.ops.migrations.effects import title
@@ -18,11 +18,15 @@ from b2bpilot.ops.migrations.migration import Migration, MigrationPlan, Migratio
 from b2bpilot.ops.migrations.progress import WatchedConnection
 from b2bpilot.ops.migrations.server import read_server, require_able
 from b2bpilot.ops.migrations.statements import MigrationStatement, NewIndex
+from b2bpilot.ops.migrations.table import MigratedTable
 from b2bpilot.pipeline.failures import first_line
 
-GO_ON = "fix the cause and run " + our_command("migrate") + " again; it goes on where it stopped"
-
 Observer = Callable[[str], None]
+
+
+def go_on(table: MigratedTable) -> Words:
+    """Say how a run that stopped is continued."""
+    return "fix the cause and run " + table.command() + " again; it goes on where it stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class MigrationRun:
         """Raises what `apply` raises."""
         if not (self.plan.pending or self.plan.to_record):
             return
-        require_able(read_server(self.session.connection))
+        require_able(read_server(self.session.connection, self.plan.table), self.plan.table)
         try:
             self._require_clear_way()
             ledger.create(self.session.connection)
@@ -66,7 +70,7 @@ class MigrationRun:
         except (PilotError, psycopg.Error) as exc:
             if not self.is_begun:
                 raise
-            hint = exc.hint if isinstance(exc, PilotError) else GO_ON
+            hint = exc.hint if isinstance(exc, PilotError) else go_on(self.plan.table)
             raise PartlyFailed(f"{first_line(exc)}. {self._so_far()}", hint=hint) from exc
 
     def _one(self, migration: Migration) -> None:
@@ -102,7 +106,7 @@ class MigrationRun:
             doubt = ", and nobody knows whether it was done" if self.is_lost else ""
             raise MigrationFailed(
                 f"{file.name}{what} `{title(step.statement)}`{doubt}: {first_line(exc)}",
-                hint=GO_ON,
+                hint=go_on(self.plan.table),
             ) from exc
 
     def _execute(self, statement: MigrationStatement) -> None:

@@ -20,9 +20,10 @@ from b2bpilot.ops.migrations.ledger import Author
 from b2bpilot.ops.migrations.migration import MigrationPlan, make_plan, require_sound
 from b2bpilot.ops.migrations.pooler import require_sessions
 from b2bpilot.ops.migrations.progress import WatchedConnection
-from b2bpilot.ops.migrations.run import GO_ON, LockSession, MigrationRun, Observer
+from b2bpilot.ops.migrations.run import LockSession, MigrationRun, Observer, go_on
 from b2bpilot.ops.migrations.schema import read_schema
 from b2bpilot.ops.migrations.server import Preflight, take_survey
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 from b2bpilot.ops.migrations.verify import verify
 from b2bpilot.pipeline.failures import first_line, translated
 
@@ -40,25 +41,25 @@ class MigrationOutcome:
     duration: timedelta
 
 
-def plan(dsn: str) -> MigrationPlan:
+def plan(dsn: str, *, table: MigratedTable = SUBMISSIONS) -> MigrationPlan:
     """Return all migrations and their states; it only reads. Raises DatabaseUnreachable, or MigrationFailed."""
     with translated(dsn), open_connection(dsn, None) as connection:
-        return read_plan(connection)
+        return read_plan(connection, table)
 
 
-def fitness(dsn: str, *, functions_role: str | None = None) -> Fitness:
+def fitness(dsn: str, *, functions_role: str | None = None, table: MigratedTable = SUBMISSIONS) -> Fitness:
     """Return whether the table takes every message; it only reads. Raises DatabaseUnreachable."""
     with translated(dsn), open_connection(dsn, None) as connection:
-        return read_fitness(connection, functions_role)
+        return read_fitness(connection, functions_role, table=table)
 
 
-def survey(dsn: str, *, functions_role: str | None = None) -> Preflight:
+def survey(dsn: str, *, functions_role: str | None = None, table: MigratedTable = SUBMISSIONS) -> Preflight:
     """Return a plan that can be run, and what to know before; it only reads. Raises what would stop `apply`."""
     with translated(dsn), open_connection(dsn, None) as connection:
         with open_connection(dsn, None) as second:
             pooled = require_sessions(connection, second, dsn)
         prepare(connection)
-        found = read_plan(connection)
+        found = read_plan(connection, table)
         require_sound(found)
         return take_survey(connection, found, pooled=pooled, functions_role=functions_role)
 
@@ -70,6 +71,7 @@ def apply(
     author: Author | None = None,
     lock_wait: timedelta = LOCK_WAIT,
     functions_role: str | None = None,
+    table: MigratedTable = SUBMISSIONS,
 ) -> MigrationOutcome:
     """Run what is pending, record what was made by hand, verify; `observer` hears what is being done.
 
@@ -80,9 +82,9 @@ def apply(
     """
     started = time.monotonic()
     with translated(dsn), _locked(dsn, observer, author=author, lock_wait=lock_wait) as session:
-        found = read_plan(session.connection)
+        found = read_plan(session.connection, table)
         require_sound(found)
-        require_fit(read_fitness(session.connection, functions_role))
+        require_fit(read_fitness(session.connection, functions_role, table=table))
         run = MigrationRun(session=session, plan=found)
         run.run()
         verified, fit = _verified(session.connection, run, functions_role)
@@ -97,25 +99,27 @@ def _verified(
 ) -> tuple[list[str], Fitness]:
     """Raises PartlyFailed where that fails after something was applied: that it was is no less true."""
     try:
-        fit = read_fitness(connection, functions_role)
-        return verify(connection, read_plan(connection), fit), fit
+        table = run.plan.table
+        fit = read_fitness(connection, functions_role, table=table)
+        return verify(connection, read_plan(connection, table), fit), fit
     except (PilotError, psycopg.Error) as exc:
         if not run.is_begun:
             raise
         done = ", ".join([*run.applied, *run.adopted])
-        hint = exc.hint if isinstance(exc, PilotError) else GO_ON
+        hint = exc.hint if isinstance(exc, PilotError) else go_on(run.plan.table)
         raise PartlyFailed(
             f"applied: {done}; then, while verifying it: {first_line(exc)}", hint=hint
         ) from exc
 
 
-def read_plan(connection: psycopg.Connection) -> MigrationPlan:
-    files = read_migrations(resources.migrations())
+def read_plan(connection: psycopg.Connection, table: MigratedTable = SUBMISSIONS) -> MigrationPlan:
+    files = read_migrations(resources.migrations(), table)
     other = lock.holder(connection)
     return make_plan(
         files,
         ledger.read(connection),
-        read_schema(connection),
+        read_schema(connection, table),
+        table=table,
         migrator=lock.described(other) if other else None,
     )
 

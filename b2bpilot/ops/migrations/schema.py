@@ -11,8 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from b2bpilot.ops.migrations.statements import Makes, NewColumns, NewIndex, NewTable
-
-TABLE = "b2b_pilot_user_submissions"
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 
 COLUMNS = """
     SELECT attname, typcategory::text
@@ -126,9 +125,9 @@ def let_see(elsewhere: Sequence[str], role: str) -> str:
     )
 
 
-def read_schema(connection: psycopg.Connection) -> Schema:
+def read_schema(connection: psycopg.Connection, table: MigratedTable = SUBMISSIONS) -> Schema:
     """Ask the catalogue."""
-    parameters = {"table": TABLE}
+    parameters = {"table": table.name}
     with connection.cursor(row_factory=class_row(Index)) as cursor:
         indexes = cursor.execute(INDEXES, parameters).fetchall()
     return Schema(

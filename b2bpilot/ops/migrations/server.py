@@ -14,8 +14,9 @@ from b2bpilot.ops.migrations import duplicates, index
 from b2bpilot.ops.migrations.duplicates import DuplicateCount
 from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
 from b2bpilot.ops.migrations.migration import MigrationPlan
-from b2bpilot.ops.migrations.schema import TABLE, Presence, let_see, read_schema
+from b2bpilot.ops.migrations.schema import Presence, let_see, read_schema
 from b2bpilot.ops.migrations.statements import NewIndex
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 
 OLDEST_VERSION = 130000
 """Older ones rewrite the table, or lack what is asked of the catalogue here."""
@@ -68,14 +69,16 @@ class Preflight:
     in_the_way: list[str]
 
 
-def read_server(connection: psycopg.Connection) -> Server:
+def read_server(connection: psycopg.Connection, table: MigratedTable = SUBMISSIONS) -> Server:
     with connection.cursor(row_factory=class_row(Server)) as cursor:
-        server = cursor.execute(SERVER, {"table": TABLE}).fetchone()
+        server = cursor.execute(SERVER, {"table": table.name}).fetchone()
     assert server is not None  # noqa: S101  # nosec B101  # a LEFT JOIN of one row
     return server
 
 
-def require_able(server: Server, *, elsewhere: Sequence[str] = ()) -> None:
+def require_able(
+    server: Server, table: MigratedTable = SUBMISSIONS, *, elsewhere: Sequence[str] = ()
+) -> None:
     """Raise MigrationFailed or Refused when this role, server or schema cannot be migrated.
 
     `elsewhere` are schemas with such a table that the role does not see.
@@ -90,13 +93,13 @@ def require_able(server: Server, *, elsewhere: Sequence[str] = ()) -> None:
         )
     if server.may_alter is False:
         raise MigrationFailed(
-            f"role {server.role} may not change table {TABLE}, which belongs to {server.owner}",
+            f"role {server.role} may not change table {table.name}, which belongs to {server.owner}",
             outcome=NOTHING_CHANGED,
             hint=f"use the database URL of {server.owner}, or GRANT {server.owner} TO {server.role}",
         )
     if not server.may_create and server.owner is None and elsewhere:
         raise MigrationFailed(
-            f"role {server.role} does not see table {TABLE} in schema {', '.join(elsewhere)}",
+            f"role {server.role} does not see table {table.name} in schema {', '.join(elsewhere)}",
             outcome=NOTHING_CHANGED,
             hint=let_see(elsewhere, server.role),
         )
@@ -112,10 +115,11 @@ def take_survey(
     connection: psycopg.Connection, plan: MigrationPlan, *, pooled: bool, functions_role: str | None = None
 ) -> Preflight:
     """Look at everything and change nothing. Raises what would stop the run, so that nobody is asked in vain."""
-    server = read_server(connection)
+    table = plan.table
+    server = read_server(connection, table)
     if plan.pending or plan.to_record:
-        require_able(server, elsewhere=read_schema(connection).elsewhere)
-    fitness = read_fitness(connection, functions_role)
+        require_able(server, table, elsewhere=read_schema(connection, table).elsewhere)
+    fitness = read_fitness(connection, functions_role, table=table)
     require_fit(fitness)
     count = duplicates.count(connection) if _needs_count(plan) else None
     if count:

@@ -9,7 +9,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table import SUBMISSIONS
 
 SELECT: LiteralString = """
     SELECT
@@ -107,21 +107,26 @@ class DatabaseSession:
         return ", ".join(parts)
 
 
-def older_than(connection: psycopg.Connection, age: timedelta) -> list[DatabaseSession]:
+def older_than(
+    connection: psycopg.Connection, age: timedelta, table: str = SUBMISSIONS.name
+) -> list[DatabaseSession]:
     """Return the sessions with a transaction so old that CREATE INDEX CONCURRENTLY would have to wait for: one with a
     snapshot, or with a lock on the table that conflicts with the build."""
-    return _sessions(connection, OLDER, {"age": age, "table": TABLE})
+    return _sessions(connection, OLDER, {"age": age, "table": table})
 
 
-def user_of_the_table(connection: psycopg.Connection) -> str | None:
+def user_of_the_table(connection: psycopg.Connection, table: str) -> str | None:
     """Return who uses the table since longest."""
-    found = [*map(str, _sessions(connection, USING, {"table": TABLE})), *prepared_transactions(connection)]
+    found = [
+        *map(str, _sessions(connection, USING, {"table": table})),
+        *prepared_transactions(connection, table),
+    ]
     return found[0] if found else None
 
 
-def building_an_index(connection: psycopg.Connection) -> list[DatabaseSession]:
+def building_an_index(connection: psycopg.Connection, table: str = SUBMISSIONS.name) -> list[DatabaseSession]:
     """Return the other sessions that build an index of the table now."""
-    return _sessions(connection, BUILDING, {"table": TABLE})
+    return _sessions(connection, BUILDING, {"table": table})
 
 
 def blocking(connection: psycopg.Connection, pid: int) -> list[DatabaseSession]:
@@ -129,9 +134,9 @@ def blocking(connection: psycopg.Connection, pid: int) -> list[DatabaseSession]:
     return _sessions(connection, BLOCKING, {"pid": pid})
 
 
-def prepared_transactions(connection: psycopg.Connection) -> list[str]:
+def prepared_transactions(connection: psycopg.Connection, table: str = SUBMISSIONS.name) -> list[str]:
     """Return the two-phase transactions with a lock on the table; no session stands for them."""
-    return [f"prepared transaction {gid!r}" for (gid,) in connection.execute(PREPARED, {"table": TABLE})]
+    return [f"prepared transaction {gid!r}" for (gid,) in connection.execute(PREPARED, {"table": table})]
 
 
 def ago(age: timedelta) -> str:

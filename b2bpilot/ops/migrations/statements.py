@@ -10,7 +10,8 @@ from b2bpilot.errors import MigrationFailed
 
 SETTING = re.compile(r"SET (?P<name>lock_timeout|statement_timeout) = (?P<value>'[^']+'|0)")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<table>\w+) \((?P<body>.*)\)", re.DOTALL)
-TABLE_COLUMN = re.compile(r"^ {4}(\w+) (.+?),?$", re.MULTILINE)
+TABLE_COLUMN = re.compile(r"^ {4}([a-z]\w*) (.+?),?$", re.MULTILINE)
+"""A line that begins with a capital is a constraint of the table."""
 COLUMNS = re.compile(r"ALTER TABLE (?P<table>\w+)(?P<actions>(?:\s+ADD COLUMN IF NOT EXISTS [^,]+,?)+)")
 COLUMN = re.compile(r"ADD COLUMN IF NOT EXISTS (\w+) ([^,]+)")
 INDEX = re.compile(

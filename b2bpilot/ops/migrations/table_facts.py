@@ -8,12 +8,13 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table import MigratedTable
 from b2bpilot.ops.migrations.trying import tried
 from b2bpilot.pipeline.row_security import RowSecurity, read_row_security
 
 PLACE: LiteralString = """
     SELECT
+        %(table)s::text AS "table",
         coalesce(%(role)s::text, current_user::text) AS role,
         %(role)s::text IS NULL OR %(role)s::text = current_user::text AS is_asking,
         role.oid IS NOT NULL AS role_exists,
@@ -67,6 +68,7 @@ COLUMNS: LiteralString = """
         WHERE typtype = 'd'
     )
     SELECT
+        %(table)s::text AS "table",
         attname::text AS name,
         typname::text AS type,
         format_type(atttypid, atttypmod) AS declared,
@@ -95,11 +97,11 @@ RULES: LiteralString = """
         FROM pg_constraint
         WHERE conrelid = to_regclass(%(table)s) AND contype IN ('c', 'f', 'x')
     )
-    SELECT CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' ELSE 'exclusion' END AS kind,
+    SELECT %(table)s::text AS "table", CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' ELSE 'exclusion' END AS kind,
         quote_ident(conname) AS name, columns, false AS is_partial, true AS is_constraint
     FROM constrained
     UNION ALL
-    SELECT 'unique', quote_ident(relname),
+    SELECT %(table)s, 'unique', quote_ident(relname),
         ARRAY(
             SELECT coalesce(attname::text, '(expression)')
             FROM unnest(indkey::int2[]) WITH ORDINALITY AS key (number, place)
@@ -110,19 +112,19 @@ RULES: LiteralString = """
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indrelid = to_regclass(%(table)s) AND indisunique AND NOT indisprimary AND NOT indisexclusion
     UNION ALL
-    SELECT 'index', quote_ident(relname), ARRAY['body'], indpred IS NOT NULL, false
+    SELECT %(table)s, 'index', quote_ident(relname), ARRAY['body'], indpred IS NOT NULL, false
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
         JOIN pg_attribute ON attrelid = indrelid AND attname = 'body' AND attnum = ANY(indkey::int2[])
     WHERE indrelid = to_regclass(%(table)s) AND NOT indisunique AND amname = 'btree'
     UNION ALL
-    SELECT 'trigger', quote_ident(tgname), '{}', false, false
+    SELECT %(table)s, 'trigger', quote_ident(tgname), '{}', false, false
     FROM pg_trigger
     WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
     UNION ALL
-    SELECT 'rule', quote_ident(rulename), '{}', false, false
+    SELECT %(table)s, 'rule', quote_ident(rulename), '{}', false, false
     FROM pg_rewrite
     WHERE ev_class = to_regclass(%(table)s) AND rulename <> '_RETURN' AND ev_enabled IN ('O', 'A')
-    ORDER BY 1, 2
+    ORDER BY 2, 3
 """
 
 CHECKS: LiteralString = """
@@ -148,6 +150,7 @@ SEQUENCES: LiteralString = """
 class Column:
     """`type` is the one below all domains, `declared` how the table says it; `length` None is no limit."""
 
+    table: str
     name: str
     type: str
     declared: str
@@ -169,6 +172,7 @@ class TableRule:
     `refused` are the values that a check does not let in, of all that its column can get; None: they were not tried.
     """
 
+    table: str
     kind: str
     name: str
     columns: list[str]
@@ -181,6 +185,7 @@ class TableRule:
 class TablePlace:
     """The database, the role and the table. `kind` None: this session finds no table of the name."""
 
+    table: str
     role: str
     is_asking: bool
     role_exists: bool
@@ -203,6 +208,7 @@ class TablePlace:
 class TableFacts:
     """Everything for one role. `row_security` None: there is no table, or no such role."""
 
+    table: MigratedTable
     place: TablePlace
     columns: tuple[Column, ...]
     rules: tuple[TableRule, ...]
@@ -210,9 +216,11 @@ class TableFacts:
     row_security: RowSecurity | None
 
 
-def read_facts(connection: psycopg.Connection, role: str | None = None) -> TableFacts:
+def read_facts(
+    connection: psycopg.Connection, role: str | None = None, *, table: MigratedTable
+) -> TableFacts:
     """Ask about `role`, or about who is connected. No privilege on the table is needed. Raises psycopg's errors."""
-    values: dict[str, Any] = {"table": TABLE, "role": role}
+    values: dict[str, Any] = {"table": table.name, "role": role}
     with connection.cursor(row_factory=class_row(TablePlace)) as cursor:
         place = cursor.execute(PLACE, values).fetchone()
     assert place is not None  # noqa: S101  # nosec B101  # a LEFT JOIN of one row
@@ -220,12 +228,13 @@ def read_facts(connection: psycopg.Connection, role: str | None = None) -> Table
         columns = cursor.execute(COLUMNS, values).fetchall()
     with connection.cursor(row_factory=class_row(TableRule)) as cursor:
         rules = cursor.execute(RULES, values).fetchall()
-    refused = tried(connection, connection.execute(CHECKS, values).fetchall())
+    refused = tried(connection, connection.execute(CHECKS, values).fetchall(), table)
     sequences = connection.execute(SEQUENCES, values).fetchall()
     return TableFacts(
+        table=table,
         place=place,
         columns=tuple(columns),
         rules=tuple(replace(rule, refused=refused.get(rule.name)) for rule in rules),
         closed_sequences=tuple(name for (name,) in sequences),
-        row_security=read_row_security(connection, role),
+        row_security=read_row_security(connection, role, table=table.name),
     )

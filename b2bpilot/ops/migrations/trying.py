@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
-from b2bpilot.pipeline.message import MessageType, Priority, Source
-from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
+from b2bpilot.ops.migrations.table import MigratedTable
 
-TEXTS: Mapping[str, Iterable[str]] = {
-    "status": SubmissionStatus,
-    "reply_state": ReplyState,
-    "source": Source,
-    "message_type": MessageType,
-    "priority": Priority,
-}
-COUNTS: Mapping[str, Iterable[str]] = {
-    "num_media": tuple(map(str, range(11))),
-    "attempts": ("1", "2", "100"),
-    "stale_attempts": ("0", "1", "100"),
-}
 READ_ONLY: LiteralString = "SET TRANSACTION READ ONLY"
 TRIED: LiteralString = """
     SELECT {column}::text FROM unnest(%(values)s::{type}[]) AS tried ({column}) WHERE NOT ({condition})
@@ -32,11 +19,13 @@ Check = tuple[str, str, str, str]
 """Name, condition, the column as SQL spells it, and its name."""
 
 
-def tried(connection: psycopg.Connection, checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
+def tried(
+    connection: psycopg.Connection, checks: Iterable[Check], table: MigratedTable
+) -> dict[str, tuple[str, ...]]:
     """Return the values that each check refuses, by its name; one whose column can get anything is not among them."""
     found: dict[str, tuple[str, ...]] = {}
     for name, condition, column, key in checks:
-        values, kind = (TEXTS[key], "text") if key in TEXTS else (COUNTS.get(key), "bigint")
+        values, kind = (table.texts[key], "text") if key in table.texts else (table.counts.get(key), "bigint")
         if values is not None:
             refused = _refused(connection, condition, column, kind, [*values])
             found |= {name: refused} if refused is not None else {}

@@ -8,17 +8,11 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors as pg
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops.migrations.fitness import Fitness
 from b2bpilot.ops.migrations.migration import MigrationPlan
-
-UNIQUE_INDEX = "idx_user_submissions_message_id"
-
-EXPLAIN: LiteralString = """
-    EXPLAIN (FORMAT JSON)
-    INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('verify') ON CONFLICT (message_id) DO NOTHING
-"""
+from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable
 
 SPELLED_OTHERWISE: LiteralString = """
     SELECT id, message_id, count(*) OVER () FROM b2b_pilot_user_submissions
@@ -34,23 +28,27 @@ def verify(connection: psycopg.Connection, plan: MigrationPlan, fitness: Fitness
     for migration in plan.pending:
         raise MigrationFailed(
             f"{migration.name} ran, but the database still lacks part of what it makes",
-            hint="run " + our_command("migrate", "--status"),
+            hint="run " + plan.table.command("--status"),
         )
-    facts = [
-        "column message_id holds text",
-        f"index {UNIQUE_INDEX} is valid, unique, and on message_id alone",
-        spelling(connection),
-        *fitness.facts(),
-    ]
-    found = arbiters(connection)
+    table = plan.table
+    spelled = [spelling(connection)] if table is SUBMISSIONS else []
+    facts = [*table.facts, *spelled, *fitness.facts()]
+    found = arbiters(connection, table)
     if found is None:
         return facts
-    if UNIQUE_INDEX not in found:
+    if table.arbiter not in found:
         raise MigrationFailed(
-            f"ON CONFLICT (message_id) does not use index {UNIQUE_INDEX}: {', '.join(found) or 'it uses none'}",
-            hint="run " + our_command("migrate", "--status"),
+            f"ON CONFLICT ({table.conflict}) does not use index {table.arbiter}: {', '.join(found) or 'it uses none'}",
+            hint=_decided_by(table),
         )
-    return [*facts, "INSERT ... ON CONFLICT (message_id) uses it"]
+    return [*facts, f"INSERT ... ON CONFLICT ({table.conflict}) uses it"]
+
+
+def _decided_by(table: MigratedTable) -> Words:
+    """A migration brings an index back, and no primary key."""
+    if table is SUBMISSIONS:
+        return "run " + table.command("--status")
+    return f"run ALTER TABLE {table.name} ADD PRIMARY KEY ({table.primary_key})"
 
 
 def spelling(connection: psycopg.Connection) -> str:
@@ -68,11 +66,11 @@ def spelling(connection: psycopg.Connection) -> str:
     )
 
 
-def arbiters(connection: psycopg.Connection) -> list[str] | None:
-    """Return the indexes that decide a conflict on message_id, from the plan of the insert; nothing is inserted. None
+def arbiters(connection: psycopg.Connection, table: MigratedTable) -> list[str] | None:
+    """Return the indexes that decide such a conflict, from the plan of the insert; nothing is inserted. None
     when this role may not ask."""
     try:
-        row = connection.execute(EXPLAIN).fetchone()
+        row = connection.execute(table.explain).fetchone()
     except pg.InvalidColumnReference:
         return []
     except pg.InsufficientPrivilege:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +21,15 @@ SENDER = len("whatsapp:US.") + 128
 BODY = 4_096
 """WhatsApp's longest text; an SMS has 1,600 characters."""
 RUN_ID = 64
+SUBSCRIBER = 31
+
+
+class DeliveryStatus(StrEnum):
+    """What a subscriber's handler writes of a delivery."""
+
+    PROCESSING = "processing"
+    FAILED = "failed"
+    COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +95,35 @@ WANTED: Mapping[str, ExpectedColumn] = {
     "discarded_by": _text(RUN_ID),
     "republished_at": _moment(),
 }
+
+TEXTS: Mapping[str, Iterable[str]] = {
+    "status": SubmissionStatus,
+    "reply_state": ReplyState,
+    "source": Source,
+    "message_type": MessageType,
+    "priority": Priority,
+}
+"""All values that a column of text can get, where they are known."""
+COUNTS: Mapping[str, Iterable[str]] = {
+    "num_media": tuple(map(str, range(11))),
+    "attempts": ("1", "2", "100"),
+    "stale_attempts": ("0", "1", "100"),
+}
+
+WANTED_OF_DELIVERIES: Mapping[str, ExpectedColumn] = {
+    "subscriber": ExpectedColumn(
+        types=TEXT, make="text", at_least=SUBSCRIBER, is_inserted=True, is_updated=False
+    ),
+    "message_id": ExpectedColumn(types=frozenset({"uuid"}), make="uuid", is_inserted=True, is_updated=False),
+    "test": ExpectedColumn(types=frozenset({"bool"}), make="boolean", is_inserted=True, is_updated=False),
+    "status": _text(_longest(DeliveryStatus), is_inserted=True, may_be_null=False),
+    "attempts": _count(is_inserted=True),
+    "lease_expires_at": _moment(is_inserted=True),
+    "last_error": _text(ERROR_LENGTH),
+    "created_at": ExpectedColumn(types=MOMENT, make="timestamptz", is_updated=False, needs_default=True),
+    "updated_at": ExpectedColumn(types=MOMENT, make="timestamptz", needs_default=True),
+    "completed_at": _moment(),
+}
+"""What a subscriber's handler needs (subscriber/once.py, which imports nothing and is imported by nobody)."""
+TEXTS_OF_DELIVERIES: Mapping[str, Iterable[str]] = {"status": DeliveryStatus}
+COUNTS_OF_DELIVERIES: Mapping[str, Iterable[str]] = {"attempts": COUNTS["attempts"]}

@@ -101,6 +101,8 @@ def _starred(node: ast.expr) -> list[str]:
     known = {
         "command.split()": ["dlq", "list"],
         "options": ["--group", "G1", "--since", "2026-11-23T19:45:01Z"],
+        "only": ["--only", "deliveries"],
+        "words": ["--status"],
         "since": ["--since", "2026-11-23T19:45:01Z"],
         "CUTOVER.words": ["twilio", "cutover", "--to", "stack"],
         "service": ["--service", SID],
