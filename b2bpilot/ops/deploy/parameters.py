@@ -11,6 +11,18 @@ import yaml
 
 from b2bpilot.errors import SettingsInvalid
 
+LISTS = frozenset({"CommaDelimitedList", "List<Number>"})
+NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+
+
+class _AsWritten(yaml.SafeLoader):
+    """Leaves numbers as text: an account id of the digits 0 to 7 with a 0 in front would be an octal one."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML declares it
+        first: [(tag, pattern) for tag, pattern in found if tag not in NUMBERS]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
@@ -21,13 +33,20 @@ class Parameter:
     pattern: str | None = None
     allowed: tuple[str, ...] = ()
     constraint: str = ""
+    is_list: bool = False
+    """Several values with commas between: the pattern is for each."""
 
     def require(self, value: str) -> None:
         """Raises SettingsInvalid, which does not repeat the value: it may be a secret."""
-        fits = not self.pattern or re.fullmatch(self.pattern, value)
-        if not fits or (self.allowed and value not in self.allowed):
+        if not self._fits(value) or (self.allowed and value not in self.allowed):
             wanted = self.constraint or f"one of {', '.join(self.allowed)}"
             raise SettingsInvalid(f"parameter {self.name} is not valid: it must be {wanted}")
+
+    def _fits(self, value: str) -> bool:
+        parts = [part.strip() for part in value.split(",")] if self.is_list else [value]
+        if len(parts) > 1 and "" in parts:
+            return False
+        return not self.pattern or all(re.fullmatch(self.pattern, part) for part in parts)
 
 
 def parameters(template: Mapping[str, Any]) -> dict[str, Parameter]:
@@ -44,13 +63,14 @@ def _parameter(name: str, answer: Mapping[str, Any]) -> Parameter:
         pattern=answer.get("AllowedPattern"),
         allowed=tuple(map(str, answer.get("AllowedValues", ()))),
         constraint=answer.get("ConstraintDescription", ""),
+        is_list=answer.get("Type") in LISTS,
     )
 
 
 def given(text: str, known: Mapping[str, Parameter], *, origin: str) -> dict[str, str]:
     """Return the values of a file, `Name: value` in YAML or JSON. Raises SettingsInvalid, which repeats none of them."""
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, _AsWritten)  # noqa: S506  # nosec B506  # a safe loader
     except yaml.YAMLError:
         raise SettingsInvalid(f"{origin} is neither YAML nor JSON") from None
     if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):

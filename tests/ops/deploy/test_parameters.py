@@ -32,12 +32,29 @@ def test_a_file_gives_values_as_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SubscriberAccounts", "012345670123"),
+        ("SubscriberAccounts", "012345670123,123456789012"),
+        ("SubscriberAccounts", "012345670123, 123456789012"),
+        ("SubnetIds", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"),
+        ("DatabasePort", "05432"),
+    ],
+)
+def test_a_value_is_taken_as_it_is_written(name: str, value: str) -> None:
+    """Digits are no number, and a list fits when each of it does."""
+    assert given(f"{name}: {value}", KNOWN, origin="dev.yaml") == {name: value}
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("- a\n- b", "does not hold parameters"),
         ("a: [", "neither YAML nor JSON"),
         ("Envrionment: dev", "has unknown parameters: Envrionment"),
         ("DatabaseUrl: postgresql://u:hunter/2@h/x", "parameter DatabaseUrl is not valid"),
+        ("SubscriberAccounts: 012345670123,12345", "parameter SubscriberAccounts is not valid"),
+        ("SubscriberAccounts: 012345670123,", "parameter SubscriberAccounts is not valid"),
         ("Architecture: mips", "it must be one of arm64, x86_64"),
         ("ReplyText: {a: hunter2}", "does not hold parameters"),
     ],
