@@ -13,6 +13,7 @@ GROUPS = frozenset({"completion", "config", "diagnose", "dlq", "local", "runs", 
 """Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
 TWO_WORDS = frozenset(
     {
+        ("subscribers", "backfill"),
         ("subscribers", "list"),
         ("subscribers", "new"),
         ("subscribers", "test"),
@@ -33,7 +34,7 @@ OF_THE_TABLE = frozenset(
     {(name,) for name in ("diagnose", "inspect", "load", "migrate", "publish", "status", "verify")}
     | {("submissions", name) for name in ("list", "republish", "show", "stuck")}
     | {("dlq", name) for name in ("discard", "edit", "list", "redrive", "replay", "restore", "show")}
-    | {("runs", "resume"), ("twilio", "reconcile")}
+    | {("runs", "resume"), ("subscribers", "backfill"), ("twilio", "reconcile")}
 )
 """They ask the table, and the answer is that table's."""
 NAMED_DATABASE = "${B2BPILOT_DATABASE_URL:?export it first}"

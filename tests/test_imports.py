@@ -76,6 +76,7 @@ def test_the_kind_of_every_run_is_where_it_is_looked_for() -> None:
             "publish",
             "load",
             "submissions republish",
+            "subscribers backfill",
             "twilio reconcile",
             "twilio cutover",
             "twilio rollback",

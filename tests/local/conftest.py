@@ -156,7 +156,8 @@ class Deployment:
     queue_arn: str = ""
     subscription_arn: str = ""
 
-    def deploy(self, **settings: Any) -> Deployment:
+    def deploy(self, *, to: str | None = None, **settings: Any) -> Deployment:
+        """Subscribe it to the topic `to`, else to one of its own."""
         functions, sns, sqs = (self.environment.client(service) for service in ("lambda", "sns", "sqs"))
         self.queue_url = sqs.create_queue(QueueName=self.name, Attributes={"Policy": SNS_MAY_SEND})[
             "QueueUrl"
@@ -173,7 +174,7 @@ class Deployment:
             "DeadLetterConfig": {"TargetArn": self.queue_arn},
         }
         self.function_arn = functions.create_function(**(function | settings))["FunctionArn"]
-        self.topic_arn = sns.create_topic(Name=self.name)["TopicArn"]
+        self.topic_arn = to or sns.create_topic(Name=self.name)["TopicArn"]
         functions.add_permission(
             FunctionName=self.name,
             StatementId="sns",

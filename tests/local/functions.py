@@ -13,8 +13,9 @@ logger = logging.getLogger(__name__)
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Orders: `diary`, a file that gets a line at the begin and at the end; `seconds` to last; `while`, a file that it lasts
-    as long as; `fail`, an error to raise."""
+    as long as; `fail`, an error to raise. In one of our messages they are parameters."""
     order = json.loads(event["Records"][0]["Sns"]["Message"]) if "Records" in event else event
+    order = order.get("params", order)
     _write(order, {"begin": time.time(), "request_id": context.aws_request_id, "event": event})
     logger.info("Got an order", extra={"event": "ordered", "number": order.get("number")})
     time.sleep(order.get("seconds", 0))

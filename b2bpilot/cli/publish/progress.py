@@ -17,8 +17,10 @@ LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS = 0.2, 5.0
 class SendingDisplay:
     """Hears of batches from the workers' threads. `tell` takes the line."""
 
-    def __init__(self, tell: Callable[[str], None], *, total: int, pace: Pace, live: bool) -> None:
-        self._tell, self._total, self._pace = tell, total, pace
+    def __init__(
+        self, tell: Callable[[str], None], *, total: int, pace: Pace, live: bool, doing: str = "publishing"
+    ) -> None:
+        self._tell, self._total, self._pace, self._doing = tell, total, pace, doing
         self._every = LIVE_EVERY_SECONDS if live else PLAIN_EVERY_SECONDS
         self._sent = self._failed = 0
         self._started = self._shown = time.monotonic()
@@ -41,7 +43,7 @@ class SendingDisplay:
         failed = f"{self._failed:,} not accepted  " if self._failed else ""
         left = (self._total - self._sent) / max(rate, 0.001)
         return (
-            f"publishing {self._sent:,}/{self._total:,}  {rate:,.0f}/s (limit {target})  "
+            f"{self._doing} {self._sent:,}/{self._total:,}  {rate:,.0f}/s (limit {target})  "
             f"{failed}about {left:.0f} s left"
         )
 

@@ -63,6 +63,7 @@ PLACES = {
     "publish": "b2bpilot.cli.publish.command:RUN",
     "load": "b2bpilot.cli.load.command:RUN",
     "republish": "b2bpilot.cli.submissions.republish:RUN",
+    "backfill": "b2bpilot.cli.subscribers.backfill:RUN",
     "redrive": "b2bpilot.cli.dlq.redrive:RUN",
     "redrive-lambda": "b2bpilot.cli.dlq.redrive:RUN_INSIDE_AWS",
     "replay": "b2bpilot.cli.dlq.replay:RUN",

@@ -176,5 +176,9 @@ app = group(
         "list": CommandPath(f"{__name__}:list_", "List the topic's subscribers; the default."),
         "test": CommandPath(f"{__name__}:try_message", "Show which subscribers a message would reach."),
         "new": CommandPath("b2bpilot.cli.subscribers.new:new", "Write a folder that becomes a subscriber."),
+        "backfill": CommandPath(
+            "b2bpilot.cli.subscribers.backfill:backfill",
+            "Send messages from the table to one subscriber only.",
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""`--where`: a JMESPath expression over the decoded fields of a dead letter (https://jmespath.org)."""
+"""`--where`: a JMESPath expression over the decoded fields of a dead letter, or of a row (https://jmespath.org)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.dead_letter import DeadLetter, Failure, FailureKind, Shape
 from b2bpilot.pipeline.message import PilotMessage, Source, format_time
 
-HINT = (
-    "such as \"failure.kind == 'timeout'\" or \"starts_with(params.From, 'whatsapp:')\"; "
-    "fields: failure.*, message.*, params.*, letter.*"
-)
-
-FIELDS = {
-    "letter": frozenset({"id", "shape", "sent_at", "receive_count", "redrives", "unreadable"}),
-    "failure": frozenset({"kind", "text", "code", "request_id"}),
-    "message": frozenset(
-        {"message_id", "source", "message_type", "priority", "test", "received_at", "params"}
-    ),
-}
 PARAMS = "params"
 
 TWILIOS = re.compile(
@@ -41,61 +29,20 @@ when no dead letter has it."""
 FieldPath = tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Tried:
-    """On how many dead letters an expression was tried, and which of its parameters none of them had."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searchable:
+    """What an expression is about, in the plural, and the names in it. `sample` is one of them, on which every expression is
+    tried first: JMESPath looks functions up only when it calls them."""
 
-    dead_letters: int
-    unseen: set[str]
+    what: str
+    hint: str
+    sample: Mapping[str, Any] = field(repr=False)
 
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A checked expression. A dead letter matches when the result is neither false, null nor empty."""
-
-    text: str
-    _parsed: Any = field(repr=False, compare=False)
-    _tried: Tried = field(repr=False, compare=False)
-
-    def __str__(self) -> str:
-        return self.text
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises UsageError for what is no expression, calls what is no function, or names what is no field."""
-        try:
-            compiled = jmespath.compile(text)
-        except jmespath.exceptions.JMESPathError as exc:
-            raise _wrong(text, exc) from exc
-        if mistake := _mistaken(compiled.parsed):
-            raise UsageError(f"--where: {text!r} cannot be used: {mistake}", hint=HINT)
-        cls(text, compiled, Tried(0, set())).matches(SAMPLE)
-        return cls(text, compiled, Tried(0, set(_uncommon_params(compiled.parsed))))
-
-    def matches(self, dead_letter: DeadLetter) -> bool:
-        """A dead letter that lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end),
-        does not match. Raises UsageError."""
-        self._tried.dead_letters += 1
-        if dead_letter.message:
-            self._tried.unseen.difference_update(dead_letter.message.params)
-        try:
-            result = self._parsed.search(fields(dead_letter))
-        except jmespath.exceptions.JMESPathTypeError as exc:
-            if exc.actual_type == "null":
-                return False
-            raise _wrong(self.text, exc) from exc
-        except jmespath.exceptions.JMESPathError as exc:
-            raise _wrong(self.text, exc) from exc
-        except (ArithmeticError, ValueError):
-            return False
-        return result is not None and result is not False and result not in ("", [], {})
-
-    def require_fields(self) -> None:
-        """Raises UsageError when dead letters were tried and none had a parameter that is named: mistyped, most likely, and
-        the result says nothing about it."""
-        if self._tried.dead_letters and self._tried.unseen:
-            missing = ", ".join(f"params.{name}" for name in sorted(self._tried.unseen))
-            raise UsageError(f"--where: none of the dead letters has {missing}", hint=HINT)
+    def lacks(self, path: FieldPath) -> bool:
+        inner = self.sample.get(path[0])
+        return path[0] not in self.sample or (
+            path[0] != PARAMS and len(path) > 1 and isinstance(inner, dict) and path[1] not in inner
+        )
 
 
 def fields(dead_letter: DeadLetter) -> dict[str, Any]:
@@ -116,12 +63,12 @@ def fields(dead_letter: DeadLetter) -> dict[str, Any]:
             "code": dead_letter.failure.code,
             "request_id": dead_letter.failure.request_id,
         },
-        "message": _message(message) if message else None,
+        "message": message_fields(message) if message else None,
         "params": dict(message.params) if message else None,
     }
 
 
-def _message(message: PilotMessage) -> Mapping[str, Any]:
+def message_fields(message: PilotMessage) -> Mapping[str, Any]:
     return {
         "message_id": message.message_id,
         "source": message.source.value,
@@ -133,21 +80,101 @@ def _message(message: PilotMessage) -> Mapping[str, Any]:
     }
 
 
-def _wrong(text: str, exc: ValueError) -> UsageError:
+SAMPLE = DeadLetter(
+    queue_message_id="",
+    receipt_handle="",
+    body="",
+    sent_at=datetime(2026, 1, 1, tzinfo=UTC),
+    receive_count=1,
+    shape=Shape.LAMBDA,
+    failure=Failure(kind=FailureKind.EXCEPTION, text="", code="200", request_id=""),
+    event={},
+    message=PilotMessage(
+        message_id="", source=Source.TWILIO, received_at=datetime(2026, 1, 1, tzinfo=UTC), params={}
+    ),
+)
+DEAD_LETTERS = Searchable(
+    what="dead letters",
+    hint="such as \"failure.kind == 'timeout'\" or \"starts_with(params.From, 'whatsapp:')\"; "
+    "fields: failure.*, message.*, params.*, letter.*",
+    sample=fields(SAMPLE),
+)
+
+
+@dataclass(slots=True)
+class Tried:
+    """On how many an expression was tried, and which of its parameters none of them had."""
+
+    count: int
+    unseen: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression. A dead letter, or a row, matches when the result is neither false, null nor empty."""
+
+    text: str
+    _about: Searchable = field(repr=False, compare=False)
+    _parsed: Any = field(repr=False, compare=False)
+    _tried: Tried = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str, about: Searchable = DEAD_LETTERS) -> Self:
+        """Raises UsageError for what is no expression, calls what is no function, or names what is no field."""
+        try:
+            compiled = jmespath.compile(text)
+        except jmespath.exceptions.JMESPathError as exc:
+            raise _wrong(text, exc, about) from exc
+        if mistake := _mistaken(compiled.parsed, about):
+            raise UsageError(f"--where: {text!r} cannot be used: {mistake}", hint=about.hint)
+        cls(text, about, compiled, Tried(0, set())).is_true_of(about.sample)
+        return cls(text, about, compiled, Tried(0, set(_uncommon_params(compiled.parsed))))
+
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """Raises UsageError."""
+        return self.is_true_of(fields(dead_letter))
+
+    def is_true_of(self, named: Mapping[str, Any]) -> bool:
+        """What lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end), does not
+        match. Raises UsageError."""
+        self._tried.count += 1
+        self._tried.unseen.difference_update(named[PARAMS] or ())
+        try:
+            result = self._parsed.search(named)
+        except jmespath.exceptions.JMESPathTypeError as exc:
+            if exc.actual_type == "null":
+                return False
+            raise _wrong(self.text, exc, self._about) from exc
+        except jmespath.exceptions.JMESPathError as exc:
+            raise _wrong(self.text, exc, self._about) from exc
+        except (ArithmeticError, ValueError):
+            return False
+        return result is not None and result is not False and result not in ("", [], {})
+
+    def require_fields(self) -> None:
+        """Raises UsageError when some were tried and none had a parameter that is named: mistyped, most likely, and the
+        result says nothing about it."""
+        if self._tried.count and self._tried.unseen:
+            missing = ", ".join(f"params.{name}" for name in sorted(self._tried.unseen))
+            raise UsageError(f"--where: none of the {self._about.what} has {missing}", hint=self._about.hint)
+
+
+def _wrong(text: str, exc: ValueError, about: Searchable) -> UsageError:
     reason = str(exc).partition("\n")[0].rstrip(":")
-    return UsageError(f"--where: {text!r} cannot be used: {reason}", hint=HINT)
+    return UsageError(f"--where: {text!r} cannot be used: {reason}", hint=about.hint)
 
 
-def _mistaken(parsed: Mapping[str, Any]) -> str | None:
+def _mistaken(parsed: Mapping[str, Any], about: Searchable) -> str | None:
     """Return what is wrong with the names in a parsed expression, or None."""
     for node in _nodes(parsed):
         if node["type"] == "subexpression" and node["children"][0]["type"] == "not_expression":
             return "!a.b means (!a).b, which is never true: write !(a.b)"
     for path in _paths(parsed):
-        if path[0] != PARAMS and path[0] not in FIELDS:
-            return f"there is no field {path[0]}"
-        if len(path) > 1 and path[0] != PARAMS and path[1] not in FIELDS[path[0]]:
-            return f"there is no field {path[0]}.{path[1]}"
+        if about.lacks(path):
+            return f"there is no field {'.'.join(path[: 2 if path[0] in about.sample else 1])}"
     return None
 
 
@@ -198,19 +225,3 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield node
     for child in node["children"]:
         yield from _nodes(child)
-
-
-SAMPLE = DeadLetter(
-    queue_message_id="",
-    receipt_handle="",
-    body="",
-    sent_at=datetime(2026, 1, 1, tzinfo=UTC),
-    receive_count=1,
-    shape=Shape.LAMBDA,
-    failure=Failure(kind=FailureKind.EXCEPTION, text="", code="200", request_id=""),
-    event={},
-    message=PilotMessage(
-        message_id="", source=Source.TWILIO, received_at=datetime(2026, 1, 1, tzinfo=UTC), params={}
-    ),
-)
-"""What every expression is tried on first: JMESPath looks functions up only when it calls them."""

@@ -113,7 +113,7 @@ def planned_again(record: RunRecord, home: Path) -> PublishPlan:
     )
 
 
-def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
+def require_all_accepted(dispatch: Dispatch, run_id: str, *, done: str = "published") -> None:
     """Raises the reason when nothing was accepted at all, PartlyFailed when something was, unless all was."""
     if dispatch.is_complete:
         return
@@ -123,7 +123,7 @@ def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
     text = ", ".join(
         f"{count:,} {name.replace('_', ' ')}" for name, count in dispatch.counts().items() if count
     )
-    raise PartlyFailed(f"not all messages are known to be published: {text}", hint=hint)
+    raise PartlyFailed(f"not all messages are known to be {done}: {text}", hint=hint)
 
 
 def reason_of_one(result: SentItem) -> PilotError | None:

@@ -43,13 +43,15 @@ class Dispatch:
     perhaps_before: frozenset[str] = frozenset()
     """The keys of items that an earlier attempt perhaps sent: nothing that this one meets makes sure that it did not."""
     seconds: float = 0.0
+    only_counted: int = 0
+    """Items that were accepted, of a run that keeps no result of them."""
 
     def count(self, *outcomes: SendOutcome) -> int:
         return sum(result.outcome in outcomes for result in self.results)
 
     @property
     def accepted(self) -> int:
-        return self.count(SendOutcome.ACCEPTED)
+        return self.count(SendOutcome.ACCEPTED) + self.only_counted
 
     @property
     def not_accepted(self) -> Sequence[SentItem]:
@@ -62,7 +64,7 @@ class Dispatch:
 
     @property
     def never_sent(self) -> int:
-        sent = len(self.results) - self.count(SendOutcome.UNKNOWN) + self.unknown
+        sent = len(self.results) + self.only_counted - self.count(SendOutcome.UNKNOWN) + self.unknown
         return self.total - self.earlier - sent
 
     @property
@@ -97,12 +99,16 @@ class Publishing:
         pace: Pace,
         perhaps_before: frozenset[str] = frozenset(),
         observe: Observe = lambda _: None,
+        keeps_accepted: bool = True,
     ) -> None:
+        """Without `keeps_accepted` the memory of a run does not grow with what is accepted."""
         self._route, self._journal, self._pace, self._observe = route, journal, pace, observe
         self._perhaps_before = perhaps_before
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._results: list[SentItem] = []
+        self._keeps_accepted = keeps_accepted
+        self._only_counted = 0
 
     def run(self, items: Iterable[Item], *, total: int, earlier: int = 0) -> Dispatch:
         """Send all items. Interrupted, the calls that are under way end first and are journalled."""
@@ -123,6 +129,7 @@ class Publishing:
             earlier=earlier,
             perhaps_before=self._perhaps_before,
             seconds=time.monotonic() - started,
+            only_counted=self._only_counted,
         )
 
     def _end(self) -> None:
@@ -150,11 +157,16 @@ class Publishing:
         answers = zip(batch, send_batch(batch, self._route.send, pace=self._pace), strict=True)
         results = [_result(item, sent, perhaps_before=self._perhaps_before) for item, sent in answers]
         self._journal.write(*map(_outcome, results), durable=False)
-        with self._lock:
-            self._results += results
+        self._keep(results)
         if any(result.is_fatal for result in results):
             self._end()
         self._observe(results)
+
+    def _keep(self, results: Sequence[SentItem]) -> None:
+        is_kept = [self._keeps_accepted or one.outcome is not SendOutcome.ACCEPTED for one in results]
+        with self._lock:
+            self._results += [one for one, kept in zip(results, is_kept, strict=True) if kept]
+            self._only_counted += is_kept.count(False)
 
 
 def batches(items: Iterable[Item], *, most: int, rate: float | None) -> Iterator[list[Item]]:

@@ -75,7 +75,7 @@ def subscribers_of(environment: Environment) -> list[Subscriber]:
         return list(pool.map(lambda one: _subscriber(one, environment), found))
 
 
-def named(environment: Environment, text: str) -> Subscriber:
+def named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:
     """Return the subscriber of this short name, resource name, endpoint or subscription ARN. Raises UsageError, AwsError."""
     found = subscribers_of(environment)
     matching = [one for one in found if text in one.names]
@@ -83,10 +83,10 @@ def named(environment: Environment, text: str) -> Subscriber:
         return matching[0]
     if matching:
         arns = " and ".join(one.subscription.arn for one in matching)
-        raise UsageError(f"--subscriber: {text!r} is ambiguous: {arns}", hint="give the subscription's ARN")
+        raise UsageError(f"{said_as}: {text!r} is ambiguous: {arns}", hint="give the subscription's ARN")
     known = ", ".join(sorted(one.name for one in found)) or "none"
     raise UsageError(
-        f"--subscriber: nobody called {text!r} is subscribed to the topic",
+        f"{said_as}: nobody called {text!r} is subscribed to the topic",
         hint=f"subscribed: {known}; " + our_command("subscribers") + " shows them",
     )
 

@@ -25,6 +25,8 @@ FUNCTIONS = tuple(
 )
 PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-background-processor-{environment}"
 REDRIVER = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-dead-letter-redriver-{environment}"
+SUBSCRIBERS_FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:*-b2b-pilot-{environment}"
+SUBSCRIBERS_QUEUES = "arn:{partition}:sqs:{region}:{account}:*-b2b-pilot-{environment}"
 MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
 LOG_GROUPS = tuple(
     f"arn:{{partition}}:logs:{{region}}:{{account}}:log-group:/aws/lambda/b2b-pilot-{name}-{{environment}}:*"
@@ -55,10 +57,10 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "kms:GetKeyPolicy": (ANYTHING,),
     "lambda:GetEventSourceMapping": (MAPPING,),
     "lambda:GetFunctionConcurrency": FUNCTIONS,
-    "lambda:GetFunctionConfiguration": FUNCTIONS,
+    "lambda:GetFunctionConfiguration": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
     "lambda:GetFunctionEventInvokeConfig": FUNCTIONS,
     "lambda:GetPolicy": FUNCTIONS,
-    "lambda:InvokeFunction": (PROCESSOR, REDRIVER),
+    "lambda:InvokeFunction": (PROCESSOR, REDRIVER, SUBSCRIBERS_FUNCTIONS),
     "lambda:ListEventSourceMappings": (ANYTHING,),
     "lambda:ListTags": (MAPPING,),
     "lambda:TagResource": (MAPPING,),
@@ -74,10 +76,10 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sns:Publish": (TOPIC,),
     "sqs:ChangeMessageVisibility": (QUEUE,),
     "sqs:DeleteMessage": (QUEUE,),
-    "sqs:GetQueueAttributes": (QUEUE,),
-    "sqs:GetQueueUrl": (QUEUE,),
+    "sqs:GetQueueAttributes": (QUEUE, SUBSCRIBERS_QUEUES),
+    "sqs:GetQueueUrl": (QUEUE, SUBSCRIBERS_QUEUES),
     "sqs:ReceiveMessage": (QUEUE,),
-    "sqs:SendMessage": (QUEUE,),
+    "sqs:SendMessage": (QUEUE, SUBSCRIBERS_QUEUES),
     "sts:GetCallerIdentity": (ANYTHING,),
 }
 """The least that an action can be confined to (AWS's service authorization reference)."""
@@ -149,6 +151,16 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "subscribers list": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
     "subscribers test": SUBSCRIPTIONS_OF_TOPIC,
     "subscribers new": (*FIND, "sns:ListSubscriptionsByTopic"),
+    "subscribers backfill": (
+        *PROVEN_ROWS,
+        *OWNERS,
+        "lambda:GetFunctionConfiguration",
+        "lambda:InvokeFunction",
+        "lambda:ListEventSourceMappings",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
+    ),
     "dlq list": LOOK,
     "dlq show": STORY,
     "dlq export": DEAD_LETTERS,

@@ -1,0 +1,132 @@
+"""The plan of a backfill, and its end, as they are shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.plural import many
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.backfill.plan import BackfillPlan
+    from b2bpilot.ops.publish.sending import Dispatch
+    from b2bpilot.ops.subscribers.discovery import Subscriber
+    from b2bpilot.ops.table.database_proof import DatabaseProof
+
+ARRIVES = {
+    "function": "Its function is invoked asynchronously, as SNS does it: what fails there becomes a dead letter of its own.",
+    "queue": "They go into its queue: what fails there becomes a dead letter of its own.",
+}
+FATES = {
+    "accepted before": "delivered before, by this run",
+    "filtered out": "rejected by its filter policy",
+    "filter unknown": "not sent: whether its filter policy accepts them cannot be told from here",
+    "not selected": "left out by --where",
+    "no message_id": "cannot be rebuilt: no message_id",
+    "no parameters": "cannot be rebuilt: no parameters",
+    "discarded": "left out: discarded by a person",
+    "unreadable": "cannot be rebuilt: unreadable",
+}
+
+
+def show_plan(
+    pilot: Pilot,
+    plan: BackfillPlan | None,
+    subscriber: Subscriber,
+    *,
+    proof: DatabaseProof,
+    dry_run: bool,
+) -> None:
+    """None: the period has no rows."""
+    fates = Counter({fate.value: count for fate, count in plan.fates.items()} if plan else {})
+    document = {
+        "environment": pilot.environment.name,
+        "account_id": pilot.environment.stack.account_id,
+        "subscriber": subscriber.name,
+        "subscription": subscriber.subscription.arn,
+        "database": proof.fields(),
+        "rows": plan.looked_at if plan else 0,
+        "messages": plan.to_send if plan else 0,
+        "tests": plan.tests if plan else 0,
+        "perhaps_before": plan.perhaps_before if plan else 0,
+        "is_limited": plan.is_limited if plan else False,
+        "left": {name.replace(" ", "_"): fates[name] for name in FATES},
+        "days": {day.isoformat(): count for day, count in sorted(plan.days.items())} if plan else {},
+        "dry_run": dry_run,
+    }
+    pilot.output.record({"plan": document}, text=())
+    for line in _told(pilot, plan, subscriber, fates):
+        pilot.output.notice(line)
+    pilot.output.notice(proof.told())
+
+
+def _told(
+    pilot: Pilot, plan: BackfillPlan | None, subscriber: Subscriber, fates: Counter[str]
+) -> Iterator[str]:
+    if plan is None:
+        yield "There is nothing to send: no rows were created in that period."
+        return
+    if not plan.to_send:
+        yield f"There is nothing to send: {many(plan.looked_at, 'row')} looked at."
+    else:
+        yield f"Send {many(plan.to_send, 'message')} to subscriber {subscriber.name}, and to nobody else:"
+        yield f"  {pilot.environment}"
+        yield f"  {many(plan.looked_at, 'row')} looked at, created {_period(plan)}"
+    for name, words in FATES.items():
+        if fates[name]:
+            yield f"  {fates[name]:,} {words}"
+    if plan.is_limited:
+        yield "  Rows after these were not looked at: --limit."
+    if not plan.to_send:
+        return
+    if plan.tests:
+        yield f"  {many(plan.tests, 'of them is a test message', 'of them are test messages')}."
+    if plan.perhaps_before:
+        yield (
+            f"  {many(plan.perhaps_before, 'was', 'were')} perhaps delivered before, when the run was interrupted: "
+            "sent again, so the subscriber must take a message twice as one."
+        )
+    yield f"  {ARRIVES[subscriber.kind.value]}"
+    for error in subscriber.errors:
+        yield f"  Not known of it: {error}"
+
+
+def _period(plan: BackfillPlan) -> str:
+    first, last = min(plan.days), max(plan.days)
+    return f"on {first}" if first == last else f"from {first} to {last}"
+
+
+def show_end(pilot: Pilot, run_id: str, subscriber: Subscriber, dispatch: Dispatch) -> None:
+    counts = dispatch.counts()
+    fields = {
+        "run_id": run_id,
+        "environment": pilot.environment.name,
+        "subscriber": subscriber.name,
+        "messages": dispatch.total,
+        **counts,
+        "accepted_earlier": dispatch.earlier,
+        "seconds": round(dispatch.seconds, 3),
+    }
+    pilot.output.record({"backfilled": fields}, text=list(_ended(subscriber, dispatch)))
+
+
+def _ended(subscriber: Subscriber, dispatch: Dispatch) -> Iterator[str]:
+    counts = dispatch.counts()
+    known = "are known to be" if counts["unknown"] else "were"
+    yield (
+        f"{counts['accepted']:,} of {many(dispatch.total, 'message')} {known} delivered to {subscriber.name}, "
+        f"in {dispatch.seconds:.1f} s"
+    )
+    if dispatch.earlier:
+        yield f"  {dispatch.earlier:,} of them before this attempt"
+    for name, words in (
+        ("unknown", "perhaps delivered: no answer came, or none that says so"),
+        ("failed", "certainly not delivered"),
+        ("never_sent", "not sent"),
+    ):
+        if counts[name]:
+            yield f"  {counts[name]:,} {words}"
+    reasons = Counter(str(result.error) for result in dispatch.not_accepted if result.error)
+    yield from (f"  {count:,} x {reason}" for reason, count in reasons.most_common(5))
