@@ -1,43 +1,60 @@
-"""The filter policy of a new subscriber: judged before anything is written."""
+"""The filter policy of a new subscriber: judged before anything is written, and written so that CloudFormation reads the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.subscribers.coverage import coverage
-from b2bpilot.ops.subscribers.filter_policy import NO_OBJECT, parsed
+from b2bpilot.ops.subscribers.filter_limits import problems_of
+from b2bpilot.ops.subscribers.filter_policy import parsed
 
 ATTRIBUTES_SCOPE = "MessageAttributes"
 DEFAULT = '{"test": ["false"]}'
 """Test messages are the operator's, not the team's."""
+RESOLVED = "{{resolve:"
+LAST_OF_16_BITS = 0xFFFF
 
 
 def read_filter(text: str) -> Mapping[str, Any]:
-    """Return the policy. Raises UsageError for one that SNS would not take, or that lets nothing through."""
+    """Return the policy. Raises UsageError for one that SNS or CloudFormation would not take, or that lets nothing through."""
     policy = parsed(text)
-    if policy is None:
-        raise UsageError(f"--filter: {NO_OBJECT}", hint=f"for example --filter '{DEFAULT}'")
-    tried = coverage(text, ATTRIBUTES_SCOPE)
-    if len(tried.lost) + len(tried.bare) == tried.tried:
-        raise UsageError(
-            f"--filter accepts no message: {tried.lost[0].why()}",
-            hint="b2bpilot's messages have the attributes message_id, source, message_type, priority and test",
-        )
+    found = problems_of(text, ATTRIBUTES_SCOPE) or [*_of_cloudformation(policy)]
+    if found or policy is None:
+        raise UsageError(f"--filter: {'; '.join(found)}", hint=f"for example --filter '{DEFAULT}'")
     return policy
 
 
+def _of_cloudformation(value: object) -> Iterator[str]:
+    """What a template takes for its own, wherever it stands."""
+    match value:
+        case dict():
+            yield from (
+                f"CloudFormation takes the key {name} for a function of its own"
+                for name in value
+                if name == "Ref" or name.startswith("Fn::")
+            )
+            for each in (*value, *value.values()):
+                yield from _of_cloudformation(each)
+        case list():
+            for each in value:
+                yield from _of_cloudformation(each)
+        case str() if RESOLVED in value:
+            yield f"CloudFormation would replace {RESOLVED}...}}}}"
+
+
 def as_yaml(value: object) -> str:
-    """Return JSON that YAML reads as the same: numbers without an exponent, and text in ASCII and beyond it as it is."""
+    """Return JSON that YAML reads as the same: numbers without an exponent, text in ASCII."""
     match value:
         case dict():
             return "{" + ", ".join(f"{as_yaml(name)}: {as_yaml(each)}" for name, each in value.items()) + "}"
         case list():
             return "[" + ", ".join(map(as_yaml, value)) + "]"
-        case bool() | None:
-            return {True: "true", False: "false", None: "null"}[value]
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
         case Decimal():
             return f"{value:f}"
         case _:
@@ -45,9 +62,10 @@ def as_yaml(value: object) -> str:
 
 
 def _escaped(character: str) -> str:
-    """As a double-quoted scalar of YAML, which has JSON's escapes and one for what is beyond 16 bits."""
+    """As in a double-quoted scalar of YAML, which has JSON's escapes and one for what is beyond 16 bits."""
     if character in '"\\':
         return "\\" + character
     if " " <= character <= "~":
         return character
-    return f"\\U{ord(character):08x}" if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"  # noqa: PLR2004
+    code = ord(character)
+    return f"\\U{code:08x}" if code > LAST_OF_16_BITS else f"\\u{code:04x}"
