@@ -37,6 +37,7 @@ LONG = (
     "tests/deployment/test_tools_accept_the_template.py",
     "tests/deployment/test_alarms_played_through.py",
     "tests/deployment/test_wheel.py",
+    "tests/subscriber/test_folder.py",
     "tests/cli/dlq/",
     "tests/cli/migrate/",
     "tests/cli/test_twilio.py",

@@ -62,6 +62,13 @@ def test_the_template_and_the_migrations_are_found(environment: Path) -> None:
     assert printed.split() == ["4", str(len(list((ROOT / "migrations").glob("*.sql"))))]
 
 
+def test_a_subscribers_folder_is_written(environment: Path, empty: Path) -> None:
+    typed(environment, empty, "subscribers", "new", "analytics", "--protocol", "queue")
+
+    assert "analytics-b2b-pilot-" in (empty / "analytics/template.yaml").read_text()
+    assert '@once("analytics")' in (empty / "analytics/handler.py").read_text()
+
+
 def test_the_cas_of_rds_are_there(environment: Path) -> None:
     printed = in_the_wheel(
         environment,

@@ -1,0 +1,71 @@
+"""The folder of `subscribers new`, by the tools that a team has: cfn-lint, sam, pytest."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from b2bpilot.ops.subscribers.new_filter import DEFAULT, read_filter
+from b2bpilot.ops.subscribers.new_folder import NewSubscriber, Protocol, write
+from tests.deployment.conftest import tool
+
+NAME = "analytics"
+FOREIGN = {"boto3", "psycopg", "pytest"}
+"""boto3 is Lambda's own; pytest is for the test."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Protocol, Path]:
+    place = tmp_path_factory.mktemp("subscribers")
+    for protocol in Protocol:
+        asked = NewSubscriber(name=NAME, protocol=protocol, filter_policy=read_filter(DEFAULT))
+        write(place / protocol, asked.files())
+    return {protocol: place / protocol for protocol in Protocol}
+
+
+def ran(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {
+        "PATH": os.environ["PATH"],
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **environment,
+    }
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def test_cfn_lint_and_sam_find_nothing(folders: dict[Protocol, Path]) -> None:
+    """`sam validate --lint` is SAM's transform and cfn-lint: once for both, for it takes a second to begin."""
+    for folder in folders.values():
+        done = ran(folder, tool("sam"), "validate", "--lint")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_its_own_test_passes_with_a_database_and_without(
+    folders: dict[Protocol, Path], subscribers_url: str, protocol: Protocol
+) -> None:
+    pytest_here = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error")
+    with_database = ran(folders[protocol], *pytest_here, DATABASE_URL=subscribers_url)
+    without = ran(folders[protocol], *pytest_here)
+    assert "2 passed" in with_database.stdout, with_database.stdout
+    assert "1 passed, 1 skipped" in without.stdout, without.stdout
+
+
+def test_its_code_needs_psycopg_and_nothing_of_ours(folders: dict[Protocol, Path]) -> None:
+    for folder in folders.values():
+        own = {path.stem for path in folder.glob("*.py")}
+        imported = {
+            name.partition(".")[0]
+            for path in folder.glob("*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names] if isinstance(node, ast.Import)
+                else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            )
+        }  # fmt: skip
+        assert imported - own - sys.stdlib_module_names == FOREIGN
