@@ -39,6 +39,8 @@ OF_THE_TABLE = frozenset(
 """They ask the table, and the answer is that table's."""
 NAMED_DATABASE = "${B2BPILOT_DATABASE_URL:?export it first}"
 """The URL may hold a password: the next shell has it in a variable, or stops there with these words."""
+OF_THE_SUBSCRIBER, SUBSCRIBER = "dlq", "--subscriber"
+"""The commands that are about the dead letters of one subscriber, and the option that says whose."""
 LOCAL = "local"
 """The environment that says by itself where it is."""
 ENVIRONMENT = frozenset({"-e", "--env"})
@@ -53,6 +55,8 @@ class Place:
     profile: str | None = None
     endpoint_url: str | None = None
     names_a_database: bool = False
+    subscriber: str | None = None
+    """Whose dead letters a command is about, where they are not the processor's."""
 
 
 NOWHERE = Place()
@@ -125,7 +129,9 @@ class Command(Said):
         options = [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
         asks_the_table = not OF_THE_TABLE.isdisjoint((name, name[:1]))
         database = [f'--database-url "{NAMED_DATABASE}"'] if place.names_a_database and asks_the_table else []
-        return [*options, *database]
+        is_named = not place.subscriber or name[0] != OF_THE_SUBSCRIBER or SUBSCRIBER in rest
+        subscriber = [] if is_named else [f"{SUBSCRIBER} {shlex.quote(str(place.subscriber))}"]
+        return [*options, *database, *subscriber]
 
 
 @dataclass(frozen=True, slots=True)

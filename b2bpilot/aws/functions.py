@@ -46,6 +46,11 @@ class Function:
         timeouts = Timeouts(read_seconds=LONGEST_RUN_SECONDS + 30, attempts=1)
         return cls((access or AwsAccess()).client("lambda", timeouts), name)
 
+    @property
+    def short_name(self) -> str:
+        """Its name, where it was given by its ARN."""
+        return self.name.rpartition(":")[2]
+
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
         """Run the function now and wait for it. A failure goes to no dead-letter queue (docs/aws-facts.md#synchronous-runs).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -20,6 +20,8 @@ class AttemptResult(StrEnum):
     """What one run shows of its message. Only `processed` proves that it is completed."""
 
     PROCESSED = "processed"
+    RETURNED = "returned without an error"
+    """All that another subscriber's function says: to Lambda it is a success."""
     FAILED = "failed"
     """The function failed: nothing but this answer keeps the failure (docs/aws-facts.md#synchronous-runs)."""
     BUSY = "busy"
@@ -41,6 +43,9 @@ PROVEN = {
     AnswerProof.IN_PROGRESS: AttemptResult.BUSY,
     AnswerProof.DISCARDED: AttemptResult.DISCARDED,
     AnswerProof.NONE: AttemptResult.UNKNOWN,
+    AnswerProof.UNCLEAR: AttemptResult.UNKNOWN,
+    AnswerProof.RETURNED: AttemptResult.RETURNED,
+    AnswerProof.REFUSED: AttemptResult.FAILED,
 }
 
 
@@ -62,17 +67,28 @@ class Invokable(Protocol):
 
 def attempt(processor: Invokable, dead_letter: DeadLetter, *, run_id: str) -> ProcessorAttempt:
     """Run the processor now on the dead letter's event, marked with the run. Raises nothing of AWS's."""
+    return attempt_with(processor, dead_letter, event_for_invoke(dead_letter, run_id=run_id), proof=proof_in)
+
+
+def attempt_with(
+    function: Invokable,
+    dead_letter: DeadLetter,
+    event: Mapping[str, Any],
+    *,
+    proof: Callable[[object], AnswerProof],
+) -> ProcessorAttempt:
+    """Run a function now on an event made of the dead letter; `proof` reads its answer. Raises nothing of AWS's."""
     try:
-        invocation = processor.invoke(event_for_invoke(dead_letter, run_id=run_id))
+        invocation = function.invoke(event)
     except AwsError as exc:
         result = _after(exc)
         fatal = exc if result is AttemptResult.REFUSED else None
         return ProcessorAttempt(dead_letter=dead_letter, result=result, error=str(exc), fatal=fatal)
     if invocation.error is not None:
         return ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.FAILED, error=invocation.error)
-    proof = proof_in(invocation.result)
-    error = "" if proof is AnswerProof.COMPLETED else proof.value
-    return ProcessorAttempt(dead_letter=dead_letter, result=PROVEN[proof], error=error)
+    answer = proof(invocation.result)
+    error = "" if answer in (AnswerProof.COMPLETED, AnswerProof.RETURNED) else answer.value
+    return ProcessorAttempt(dead_letter=dead_letter, result=PROVEN[answer], error=error)
 
 
 def _after(error: AwsError) -> AttemptResult:

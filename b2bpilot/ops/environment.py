@@ -11,6 +11,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
+from b2bpilot.errors import Refused
 from b2bpilot.ops.owner import LiveSubscribers
 from b2bpilot.ops.recipient import Recipient
 from b2bpilot.pipeline import database_secret
@@ -39,6 +40,11 @@ class Environment:
         """Whose dead letters, queue and function the commands are about."""
         return self.other or Recipient.of_stack(self.stack)
 
+    @property
+    def subscriber(self) -> str | None:
+        """The name of the subscriber that it is for, where that is not the processor."""
+        return self.other.name if self.other else None
+
     def of(self, recipient: Recipient) -> Environment:
         """Return the same environment for another of its subscribers: its queue, its function, its dead letters."""
         return replace(self, other=recipient)
@@ -57,14 +63,17 @@ class Environment:
         return Function.connect(self.stack.processor_function_name, access=self.access)
 
     def function(self) -> Function:
-        """The function that the dead letters were for."""
+        """The function that the dead letters were for. Raises Refused where none is known."""
+        if self.recipient.function is None:
+            raise Refused(f"which function takes what is in the queue of {self.recipient.asker} is not known")
         return Function.connect(self.recipient.function, access=self.access)
 
     def topic(self, timeouts: Timeouts | None = None) -> Topic:
         return Topic.connect(self.stack.topic_arn, access=self.access, timeouts=timeouts)
 
     def __str__(self) -> str:
-        return f"environment {self.name} (account {self.stack.account_id}, {self.stack.region})"
+        subscriber = f", subscriber {self.subscriber}" if self.subscriber else ""
+        return f"environment {self.name}{subscriber} (account {self.stack.account_id}, {self.stack.region})"
 
 
 def discover(name: str, access: AwsAccess) -> Environment:

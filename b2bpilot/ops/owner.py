@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess, Timeouts
@@ -41,11 +42,14 @@ class LiveSubscribers:
                 )
 
     def judge(self, dead_letter: DeadLetter) -> DeadLetter:
-        """Return the dead letter with whose it is."""
-        return with_owner(dead_letter, self)
+        """Return the dead letter with whose it is, and for whom that was asked."""
+        judged = with_owner(dead_letter, self)
+        if self._recipient.is_processor:
+            return judged
+        return replace(judged, owner=replace(judged.owner, subscriber=self._recipient.name))
 
     def adopt(self, arns: Iterable[str]) -> frozenset[str]:
-        """From now on, take dead letters of these gone subscriptions for the processor's. Return them.
+        """From now on, take dead letters of these gone subscriptions for the recipient's. Return them.
 
         Raises UsageError for what is no subscription, Refused for one that is not known to be gone. Blanks around one are not
         meant.
@@ -71,7 +75,7 @@ class LiveSubscribers:
                 self._known[arn] = found
             return self._known[arn]
 
-    def is_own_function(self, arn: str) -> bool:
+    def is_own(self, arn: str) -> bool:
         return self._recipient.owns(arn)
 
     def owner_of_nameless(self) -> Owner:
@@ -147,8 +151,8 @@ class LiveSubscribers:
                 raise Refused(f"--adopt: it is not known whether {arn} is gone. {owner.name}")
             case Ownership.OURS if not owner.is_adopted:
                 raise Refused(
-                    f"--adopt: {arn} is this environment's own subscription, and not gone",
-                    hint="leave it out: its dead letters are the processor's",
+                    f"--adopt: {arn} is {self._recipient.asker}'s own subscription, and not gone",
+                    hint=f"leave it out: its dead letters are {self._recipient.whose}",
                 )
             case Ownership.OURS | Ownership.GONE:
                 return

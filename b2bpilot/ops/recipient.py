@@ -17,13 +17,13 @@ class Recipient:
     """One subscriber, as far as its dead letters need it: what is its own, and where they lie.
 
     ARNs of functions are without version and alias. `function` is what its dead letters are sent to again, by name or ARN;
-    `source_queue_arn` is the queue that feeds it, where it has one. Only the processor's messages have rows of ours.
+    None where nobody knows which takes what is in its queue. `source_queue_arn` is the queue that feeds it, where it has one. Only the processor's messages have rows of ours.
     """
 
     name: str
     topic_arn: str
     subscription_arn: str
-    function: str
+    function: str | None
     function_arns: frozenset[str]
     dead_letter_queue_url: str
     dead_letter_queue_arn: str
@@ -53,9 +53,24 @@ class Recipient:
     def is_processor(self) -> bool:
         return self.name == PROCESSOR
 
+    @property
+    def asker(self) -> str:
+        """Say for whom a command is."""
+        return "this environment" if self.is_processor else f"subscriber {self.name}"
+
+    @property
+    def whose(self) -> str:
+        """Say whose its dead letters are."""
+        return "the processor's" if self.is_processor else f"subscriber {self.name}'s"
+
     def owns(self, arn: str) -> bool:
         """Whether it is one of its functions, through an alias or a version, too, or one of its queues."""
         return function_name(arn) in self.function_arns or arn in (
             self.dead_letter_queue_arn,
             self.source_queue_arn,
         )
+
+
+def place_in_words(environment: str, subscriber: str | None) -> str:
+    """Say where dead letters are, or were."""
+    return f"environment {environment}" + (f", subscriber {subscriber}" if subscriber else "")

@@ -23,6 +23,8 @@ class Addressee:
     """One, or none; several only where somebody put several records into one event."""
     function_arn: str | None = None
     """The function of an on-failure destination's record."""
+    queue_arn: str | None = None
+    """The queue that SQS moved it from, as its message was received too often."""
     is_redriven: bool = False
     """A redrive's mark stands beside `Records`: only what one of ours sent to the processor has it there. The mark in the
     attributes, of the topic route, reaches every subscriber and says nothing of whose the dead letter is."""

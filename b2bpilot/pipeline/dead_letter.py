@@ -13,7 +13,7 @@ from typing import Any
 
 from b2bpilot.errors import MessageUnreadable, NotOurs
 from b2bpilot.pipeline.addressee import NOBODY, Addressee, addressee_of
-from b2bpilot.pipeline.delivery import Delivery, deliveries, sns_attributes
+from b2bpilot.pipeline.delivery import Delivery, deliveries, redrive_in, sns_attributes
 from b2bpilot.pipeline.document import is_text, json_object
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
 from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
@@ -42,6 +42,8 @@ class Shape(StrEnum):
     """SNS could not deliver: its envelope."""
     RAW = "raw"
     """One of our messages, sent by hand or by raw delivery; also one that was redriven and came back."""
+    QUEUE = "queue"
+    """SQS moved it from a subscriber's queue: SNS's envelope, or one of our messages."""
     UNREADABLE = "unreadable"
 
 
@@ -51,6 +53,8 @@ class FailureKind(StrEnum):
     THROTTLED = "throttled"
     ZERO_CONCURRENCY = "zero concurrency"
     NOT_DELIVERED = "not delivered"
+    GIVEN_UP = "given up"
+    """A subscriber's queue had it received as often as its redrive policy allows, and nobody deleted it."""
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
 
@@ -112,7 +116,8 @@ def read_dead_letter(received: Mapping[str, Any]) -> DeadLetter:
     dead_letter = _undecoded(received, attributes)
     try:
         document = json_object(dead_letter.body)
-        dead_letter = replace(dead_letter, addressee=addressee_of(document))
+        addressee = replace(addressee_of(document), queue_arn=dead_letter.addressee.queue_arn)
+        dead_letter = replace(dead_letter, addressee=addressee)
         return _decoded(dead_letter, document, attributes)
     except MessageUnreadable as exc:
         return replace(dead_letter, unreadable=str(exc))
@@ -140,7 +145,7 @@ def event_for_invoke(
 
     Raises MessageUnreadable for a dead letter that must not be sent, and NotOurs.
     """
-    event = _sendable(dead_letter)
+    event = sendable_event(dead_letter)
     mark: dict[str, Any] = {"run_id": run_id, "attempt": dead_letter.redrives + 1}
     if dead_letter.shape is Shape.RAW:
         mark["shape"] = Shape.RAW.value
@@ -155,7 +160,7 @@ def encoded_for_topic(dead_letter: DeadLetter, *, run_id: str) -> Encoded:
     A redrive that forgets the attributes is filtered out silently (docs/aws-facts.md#filter-policies). Raises
     MessageUnreadable, and NotOurs.
     """
-    notification = _sendable(dead_letter)["Records"][0]["Sns"]
+    notification = sendable_event(dead_letter)["Records"][0]["Sns"]
     marks = {"redrive_run_id": run_id, "redrive_attempt": str(dead_letter.redrives + 1)}
     attributes = sns_attributes(notification.get("MessageAttributes")) | {
         name: {"DataType": "String", "StringValue": value} for name, value in marks.items()
@@ -169,8 +174,11 @@ def attributes_on_topic(dead_letter: DeadLetter) -> int:
     return len((notification.get("MessageAttributes") or {}).keys() | TOPIC_MARKS)
 
 
-def _sendable(dead_letter: DeadLetter) -> Mapping[str, Any]:
-    """The processor is told only of what is its own, whoever asks for it."""
+def sendable_event(dead_letter: DeadLetter) -> Mapping[str, Any]:
+    """Return the event of a dead letter that may be sent: whoever asks, nobody is told of what is not his.
+
+    Raises MessageUnreadable, and NotOurs.
+    """
     if dead_letter.event is None:
         raise MessageUnreadable(dead_letter.unreadable or "the dead letter cannot be read")
     if not dead_letter.owner.is_ours:
@@ -186,6 +194,7 @@ def _publishable(body: str) -> str:
 def _decoded(dead_letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes) -> DeadLetter:
     shape, event, failure = _unwrap(dead_letter, document, attributes)
     delivery = _only(deliveries(event))
+    mark = redrive_in(_texts(attributes)) or delivery.redrive
     sns_attributes(event["Records"][0]["Sns"].get("MessageAttributes"))
     return replace(
         dead_letter,
@@ -193,8 +202,8 @@ def _decoded(dead_letter: DeadLetter, document: Mapping[str, Any], attributes: A
         failure=failure,
         event=event,
         message=delivery.message,
-        redrives=delivery.redrive.attempt if delivery.redrive else 0,
-        redriven_by=delivery.redrive.run_id if delivery.redrive else None,
+        redrives=mark.attempt if mark else 0,
+        redriven_by=mark.run_id if mark else None,
     )
 
 
@@ -208,11 +217,21 @@ def _unwrap(
         return Shape.RAW if was_raw else Shape.LAMBDA, document, _lambda_failure(texts)
     if "requestPayload" in document and "requestContext" in document:
         return Shape.DESTINATION, _object(document, "requestPayload"), _destination_failure(document)
+    queue_arn = dead_letter.addressee.queue_arn
     if document.get("Type") == "Notification":
         event = _event_from_envelope(document, dead_letter.addressee)
-        return Shape.SUBSCRIPTION, event, Failure(kind=FailureKind.NOT_DELIVERED)
-    decode(dead_letter.body)
-    return Shape.RAW, _event_from_raw(dead_letter.body, document, attributes), _lambda_failure(texts)
+        shape, failure = Shape.SUBSCRIPTION, Failure(kind=FailureKind.NOT_DELIVERED)
+    else:
+        decode(dead_letter.body)
+        event = _event_from_raw(dead_letter.body, document, attributes)
+        shape, failure = Shape.RAW, _lambda_failure(texts)
+    return (Shape.QUEUE, event, _given_up(queue_arn)) if queue_arn else (shape, event, failure)
+
+
+def _given_up(queue_arn: str) -> Failure:
+    """SQS says no more than where it was (docs/aws-facts.md#sqs-source)."""
+    name = queue_arn.rpartition(":")[2]
+    return Failure(kind=FailureKind.GIVEN_UP, text=f"queue {name} had it received too often")
 
 
 def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -331,6 +350,7 @@ def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLette
     given = received.get("Attributes")
     system = given if isinstance(given, dict) else {}
     count = str(system.get("ApproximateReceiveCount", ""))
+    source = system.get("DeadLetterQueueSourceArn")
     return DeadLetter(
         queue_message_id=str(received.get("MessageId", "")),
         receipt_handle=str(received.get("ReceiptHandle", "")),
@@ -343,6 +363,7 @@ def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLette
         message=None,
         attributes=_sendable_attributes(received.get("MessageAttributes")),
         first_received_at=sqs_time(system.get("ApproximateFirstReceiveTimestamp")),
+        addressee=Addressee(queue_arn=source if isinstance(source, str) and source else None),
     )
 
 

@@ -77,7 +77,7 @@ def _delivery(record: object, redrive: RedriveMark | None) -> Delivery:
         message=decode(notification["Message"], attributes),
         sns_message_id=str(notification.get("MessageId", "")),
         published_at=parse_time(timestamp) if timestamp else None,
-        redrive=redrive or _redrive_in(attributes),
+        redrive=redrive or redrive_in(attributes),
     )
 
 
@@ -121,8 +121,9 @@ def _attribute_value(name: str, entry: object) -> str:
     return value
 
 
-def _redrive_in(attributes: Mapping[str, str]) -> RedriveMark | None:
-    """The topic route has no place beside `Records`, so there the mark travels in the attributes."""
+def redrive_in(attributes: Mapping[str, str]) -> RedriveMark | None:
+    """Return the mark that a redrive by the topic or a queue wrote: there is no place beside `Records`, so it travels in the
+    attributes."""
     return redrive_of(
         {
             "redrive": {

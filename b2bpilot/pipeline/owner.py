@@ -33,6 +33,8 @@ class Owner:
     subscription_arn: str | None = None
     is_adopted: bool = False
     """Its subscription is gone, and somebody said that it was the processor's."""
+    subscriber: str = ""
+    """For whom that was asked, where it was not the processor: `ours` is that subscriber's then."""
 
     @property
     def is_ours(self) -> bool:
@@ -41,8 +43,24 @@ class Owner:
 
     @property
     def rows_count(self) -> bool:
-        """Whether a row of ours says what became of it. Of what was adopted on somebody's word, none does."""
+        """Whether a row of ours says what became of it. Of what was adopted on somebody's word none does, nor of what was for
+        another subscriber."""
+        return self.is_simply_ours and not self.subscriber
+
+    @property
+    def is_simply_ours(self) -> bool:
+        """Whether nobody had to say so."""
         return self.is_ours and not self.is_adopted
+
+    @property
+    def asker(self) -> str:
+        """Say for whom it was asked."""
+        return f"subscriber {self.subscriber}" if self.subscriber else "this environment"
+
+    @property
+    def adopter(self) -> str:
+        """Say whose it is once it is adopted."""
+        return f"{self.asker if self.subscriber else 'the processor'}'s"
 
     @property
     def whose(self) -> str:
@@ -57,12 +75,12 @@ class Owner:
     def not_ours(self) -> str:
         """Say that it is left alone, and why: only of a live subscriber's it is certain."""
         known = "not" if self.ownership is Ownership.OTHER else "not known to be"
-        return f"{known} this environment's: {self}"
+        return f"{known} {self.asker}'s: {self}"
 
     def __str__(self) -> str:
         match self.ownership:
             case Ownership.OURS:
-                return f"adopted from {self.name}" if self.is_adopted else "this environment"
+                return f"adopted from {self.name}" if self.is_adopted else self.asker
             case Ownership.OTHER:
                 return self.name
             case Ownership.GONE:
@@ -85,7 +103,9 @@ class Subscribers(Protocol):
         """Return whose a subscription is; `ours` is also what was adopted."""
         ...
 
-    def is_own_function(self, arn: str) -> bool: ...
+    def is_own(self, arn: str) -> bool:
+        """Whether it is a function or a queue of the one who asks."""
+        ...
 
     def owner_of_nameless(self) -> Owner:
         """Return whose a dead letter is that names no subscription: ours, unless another subscriber's could look so."""
@@ -102,12 +122,10 @@ def owner_of(addressee: Addressee, subscribers: Subscribers) -> Owner:
     for ownership in (Ownership.OTHER, Ownership.UNKNOWN):
         if found := next((one for one in named if one.ownership is ownership), None):
             return found
-    function = addressee.function_arn
-    if function is not None and not subscribers.is_own_function(function):
-        return Owner(
-            ownership=Ownership.UNKNOWN, name=f"written by {function}, no function of this environment"
-        )
-    if addressee.is_redriven or function is not None:
+    for verb, sender in (("written", addressee.function_arn), ("given up", addressee.queue_arn)):
+        if sender is not None and not subscribers.is_own(sender):
+            return Owner(ownership=Ownership.UNKNOWN, name=f"{verb} by {sender}, which is another's")
+    if addressee.is_redriven or addressee.function_arn or addressee.queue_arn:
         return OURS
     if named:
         return min(named, key=_caution)

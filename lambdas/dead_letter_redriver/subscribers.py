@@ -34,7 +34,7 @@ class KnownSubscribers:
         ownership = Ownership.GONE if arn in self.evidence.gone else Ownership.UNKNOWN
         return Owner(ownership=ownership, name=arn, subscription_arn=arn)
 
-    def is_own_function(self, arn: str) -> bool:
+    def is_own(self, arn: str) -> bool:
         return function_name(arn) in self.function_arns
 
     def owner_of_nameless(self) -> Owner:

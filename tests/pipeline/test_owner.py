@@ -49,7 +49,7 @@ class Known:
             return Owner(ownership=Ownership.OURS, name=arn, subscription_arn=arn, is_adopted=True)
         return self.known.get(arn, UNKNOWN)
 
-    def is_own_function(self, arn: str) -> bool:
+    def is_own(self, arn: str) -> bool:
         return arn.startswith(PROCESSOR)
 
     def owner_of_nameless(self) -> Owner:

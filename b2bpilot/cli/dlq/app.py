@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli.dlq.selection import SelectingCommand
+from b2bpilot.cli.dlq.selection import DeadLetterCommand, SelectingCommand
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.table import CommandPath, group
 
@@ -16,7 +16,7 @@ app = group(
         "list": CommandPath(
             "b2bpilot.cli.dlq.listing:list_", "List dead letters by cause.", SelectingCommand
         ),
-        "show": CommandPath("b2bpilot.cli.dlq.show:show", "Show one dead letter in full."),
+        "show": CommandPath("b2bpilot.cli.dlq.show:show", "Show one dead letter in full.", DeadLetterCommand),
         "redrive": CommandPath(
             "b2bpilot.cli.dlq.redrive:redrive",
             "Send dead letters back, and prove what became of them.",
@@ -34,10 +34,14 @@ app = group(
             "b2bpilot.cli.dlq.discard:discard", "Remove dead letters from the queue.", SelectingCommand
         ),
         "restore": CommandPath(
-            "b2bpilot.cli.dlq.restore:restore", "Put exported or discarded dead letters back into the queue."
+            "b2bpilot.cli.dlq.restore:restore",
+            "Put exported or discarded dead letters back into the queue.",
+            DeadLetterCommand,
         ),
         "edit": CommandPath(
-            "b2bpilot.cli.dlq.edit:edit", "Correct the message in a dead letter with your editor."
+            "b2bpilot.cli.dlq.edit:edit",
+            "Correct the message in a dead letter with your editor.",
+            DeadLetterCommand,
         ),
     },
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +12,7 @@ import typer
 
 from b2bpilot.cli.dlq.options import Adopt
 from b2bpilot.cli.dlq.selection import checked_selection, selection_of
-from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Concurrency, DryRun, Rate, Reason, Wait, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
@@ -27,8 +29,8 @@ class RedriveEngine(StrEnum):
 
 
 Via = Annotated[
-    RedriveVia,
-    typer.Option("--via", help=f"Route: {ROUTES}.", metavar="ROUTE", show_default=True),
+    RedriveVia | None,
+    typer.Option("--via", help=f"Route: {ROUTES}.  [default: {RedriveVia.INVOKE}]", metavar="ROUTE"),
 ]
 Engine = Annotated[
     RedriveEngine,
@@ -73,12 +75,18 @@ MEANINGLESS_INSIDE_AWS = {
     "force": "--force",
 }
 """By their parameters: what the redriver does not know, its proof does not wait for, or its run is not limited by."""
+MEANINGLESS_WITHOUT_ROWS = {
+    "engine": "--engine",
+    "include_completed": "--include-completed",
+    "wait": "--wait",
+}
+"""What the stack has for the processor alone, or asks its rows."""
 
 
 def redrive(
     ctx: typer.Context,
     *,
-    via: Via = RedriveVia.INVOKE,
+    via: Via = None,
     engine: Engine = RedriveEngine.TERMINAL,
     dry_run: DryRun = False,
     plan_file: PlanFile = None,
@@ -104,14 +112,14 @@ def redrive(
     """
     from b2bpilot.cli.dlq import redrive_run, remote
     from b2bpilot.ops.redrive.options import RedriveOptions
+    from b2bpilot.ops.redrive.routes import route_for
 
     pilot = pilot_of(ctx)
     selection = checked_selection(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
-    if engine is RedriveEngine.LAMBDA:
-        _refuse_what_lambda_cannot(ctx)
+    _require_meaningful(ctx, pilot, engine)
     asked = RedriveOptions(
-        via=via,
+        via=via or RedriveVia.INVOKE,
         include_completed=include_completed,
         include_poison=include_poison,
         max_failures=failures,
@@ -127,7 +135,7 @@ def redrive(
         redrive_run.redrive_from_here(
             pilot,
             selection_of(ctx, pilot),
-            asked,
+            replace(asked, via=route_for(pilot.environment.recipient, via)),
             plan_file=plan_file,
             dry_run=dry_run,
             reason=reason,
@@ -135,12 +143,19 @@ def redrive(
         )
 
 
-def _refuse_what_lambda_cannot(ctx: typer.Context) -> None:
+def _require_meaningful(ctx: typer.Context, pilot: Pilot, engine: RedriveEngine) -> None:
     """Raises UsageError for an option that would be ignored, its default included when it was typed."""
-    for parameter, flag in MEANINGLESS_INSIDE_AWS.items():
+    if pilot.subscriber and (subscriber := pilot.environment.subscriber):
+        _refuse(ctx, MEANINGLESS_WITHOUT_ROWS, f"--subscriber {subscriber}")
+    if engine is RedriveEngine.LAMBDA:
+        _refuse(ctx, MEANINGLESS_INSIDE_AWS, "--engine lambda")
+
+
+def _refuse(ctx: typer.Context, meaningless: Mapping[str, str], beside: str) -> None:
+    for parameter, flag in meaningless.items():
         source = ctx.get_parameter_source(parameter)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{flag} cannot be used with --engine lambda", hint="leave it out")
+            raise UsageError(f"{flag} cannot be used with {beside}", hint="leave it out")
 
 
 RUN = RunKind(

@@ -49,7 +49,7 @@ def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
     text = _plan_text(pilot, run) if plan.items else [_none(plan)]
     pilot.output.record({"plan": fields}, text=[])
     pilot.output.lines(text)
-    pilot.output.rows("planned", _plan_rows(plan))
+    pilot.output.rows("planned", _plan_rows(plan, has_rows=run.table.proof.is_asked))
     if run.options.frozen is not None:
         _show_gone(pilot, run.options.frozen.gone(item.dead_letter.queue_message_id for item in plan.items))
     for line in _plan_notices(plan, run, discarded):
@@ -68,6 +68,7 @@ def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
     cause = _cause(run.options)
     return {
         "environment": pilot.environment.name,
+        "subscriber": pilot.environment.subscriber,
         "account_id": pilot.environment.stack.account_id,
         "via": run.options.via.value,
         "database": run.table.proof.fields(),
@@ -101,13 +102,19 @@ def _plan_text(pilot: Pilot, run: Redrive) -> list[str]:
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
         f"  route {route.via.value}: {route.does}; {in_words(route, options.wait, is_proven=database.is_proven)}",
         f"  {database.told()}",
-        *([] if database.is_proven else [f"  {UNPROVEN}"]),
+        *([] if database.is_proven or not database.is_asked else [f"  {UNPROVEN}"]),
         f"  {pace}; {last}",
         "",
     ]
 
 
-def _plan_rows(plan: Plan) -> list[Row]:
+def _explained(decision: Decision, *, has_rows: bool) -> str:
+    if decision is Decision.REMOVE and not has_rows:
+        return "only remove: this run sent it before"
+    return EXPLAINED[decision]
+
+
+def _plan_rows(plan: Plan, *, has_rows: bool = True) -> list[Row]:
     return [
         Row(
             fields={"decision": decision.value, "failure": kind, "database": row_state, "count": count},
@@ -115,7 +122,7 @@ def _plan_rows(plan: Plan) -> list[Row]:
                 "dead letters": f"{count:,}",
                 "failure": kind,
                 "database": of_state(row_state),
-                "what is done": EXPLAINED[decision],
+                "what is done": _explained(decision, has_rows=has_rows),
             },
         )
         for (decision, kind, row_state), count in plan.summary()
@@ -129,7 +136,7 @@ def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator
     if too_many := run.too_many_attributes(plan):
         yield told_of_too_many_attributes(too_many)
     for decision, count in plan.passed.most_common():
-        yield f"{count:,} more: {EXPLAINED[decision]}"
+        yield f"{count:,} more: {_explained(decision, has_rows=run.table.proof.is_asked)}"
     if plan.unseen.total:
         yield unseen_sentence(plan.unseen)
     if plan.has_more and run.options.frozen is None and run.options.most > plan.acting:
@@ -170,15 +177,16 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the dead letters, a line each."""
-    lines = []
+    lines = _by_answers(summary) if summary.is_by_answers else []
     if summary.completed or summary.rows_asked:
         whose = "whose message is completed, as its row says"
         several = "whose messages are completed, as their rows say"
         lines.append(f"{dead_letters(summary.completed)} {whose if summary.completed == 1 else several}")
-    if summary.processed:
+    if summary.processed and not summary.is_by_answers:
         lines.append(f"{dead_letters(summary.processed)} processed, as the function said; no row was asked")
     if summary.removed:
-        were = "was completed before and is" if summary.removed == 1 else "were completed before and are"
+        before = "sent" if summary.is_by_answers else "completed"
+        were = f"was {before} before and is" if summary.removed == 1 else f"were {before} before and are"
         lines.append(f"{dead_letters(summary.removed)} {were} only removed from the queue")
     if summary.set_aside:
         lines.append(f"{dead_letters(summary.set_aside)} left in the queue, as planned")
@@ -194,7 +202,22 @@ def told(summary: Summary) -> list[str]:
         lines.append(unseen_in_short(summary.unseen))
     if summary.unfinished:
         known = "not completed" if summary.rows_asked else "not known to be completed"
+        known = "not processed, or not known to be" if summary.is_by_answers else known
         lines.append(f"{dead_letters(len(summary.unfinished))} {known}:")
+    return lines
+
+
+def _by_answers(summary: Summary) -> list[str]:
+    lines = [f"{dead_letters(summary.processed)} processed, as the function said"]
+    if summary.returned:
+        lines.append(
+            f"{dead_letters(summary.returned)} taken by the function, which returned without an error and said no more"
+        )
+    if summary.accepted:
+        lines.append(
+            f"{dead_letters(summary.accepted)} accepted by AWS: what fails again comes back as a dead letter, and nothing "
+            "else is known of them here"
+        )
     return lines
 
 

@@ -121,14 +121,7 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
     """Write the plan where a file was named that does not exist yet."""
     if plan_file is None or plan_file.exists():
         return False
-    stack = pilot.environment.stack
-    frozen = freeze(
-        plan,
-        plan_file,
-        environment=pilot.environment.name,
-        queue_url=stack.dead_letter_queue_url,
-        now=pilot.now(),
-    )
+    frozen = freeze(plan, plan_file, environment=pilot.environment, now=pilot.now())
     pilot.output.record(
         {"frozen": {"file": str(plan_file), "letters": len(frozen.dead_letters)}},
         text=[

@@ -101,7 +101,7 @@ def _chosen(copies: Copies) -> str:
 
 
 def _place(pilot: Pilot, *, local: bool) -> str:
-    return "in this process" if local else f"with {pilot.environment.stack.processor_function_name}"
+    return "in this process" if local else f"with {pilot.environment.function().short_name}"
 
 
 def _left_out(copies: Copies) -> Iterator[Words]:

@@ -78,8 +78,10 @@ FILTERS = (
 )
 
 
-class SelectingCommand(PilotCommand):
-    """A command about some of the dead letters; `selection_of` says which."""
+class DeadLetterCommand(PilotCommand):
+    """A command about the dead letters of one subscriber: the processor, unless --subscriber says whose."""
+
+    filters: tuple[FilterOption, ...] = ()
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
         own = super().get_params(ctx)
@@ -88,7 +90,14 @@ class SelectingCommand(PilotCommand):
             for parameter in own
             if isinstance(parameter, TyperOption) and (parameter.name == "help" or is_global(parameter))
         ]
-        return [*(parameter for parameter in own if parameter not in after), *map(_option, FILTERS), *after]
+        before = [parameter for parameter in own if parameter not in after]
+        return [*before, *map(_option, self.filters), _subscriber_option(), *after]
+
+
+class SelectingCommand(DeadLetterCommand):
+    """A command about some of the dead letters; `selection_of` says which."""
+
+    filters = FILTERS
 
 
 def selection_of(ctx: typer.Context, pilot: Pilot) -> Selection:
@@ -141,6 +150,31 @@ def _limit(text: str | None) -> int | None:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise UsageError(f"--limit: {text!r} must be a whole number from 1")
     return int(text)
+
+
+def _subscriber_option() -> TyperOption:
+    def collect(ctx: typer.Context, _: Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.obj.subscriber = _required(value)
+
+    return TyperOption(
+        param_decls=["dead_letter_subscriber", "--subscriber"],
+        default=None,
+        metavar="NAME",
+        help="Whose dead letters: name or subscription ARN.  [default: processor]",
+        expose_value=False,
+        callback=collect,
+        autocompletion=values.directly(values.subscribers),
+    )
+
+
+def _required(value: str) -> str:
+    """An empty variable of a script must not mean the processor. Raises UsageError."""
+    if not value.strip():
+        raise UsageError(
+            "--subscriber is empty", hint="name one, or leave it out for the processor's dead letters"
+        )
+    return value.strip()
 
 
 def _option(given: FilterOption) -> TyperOption:

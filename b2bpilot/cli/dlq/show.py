@@ -36,9 +36,7 @@ def show(
             wanted,
             retention=queue.attributes().retention,
             table=pilot.table,
-            log=lambda: LogGroup.of_function(
-                environment.stack.processor_function_name, access=environment.access
-            ),
+            log=lambda: LogGroup.of_function(environment.function().short_name, access=environment.access),
             failed_before=failed_before(pilot),
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),

@@ -42,6 +42,8 @@ class Pilot:
     given: dict[str, str | bool] = field(default_factory=dict)
     views: tuple[str, ...] = ()
     """Forms of the output that only this command has."""
+    subscriber: str | None = None
+    """Whose dead letters the command is about, as it was asked for; None: the processor's."""
     run_id: str | None = None
     """The run that this command has begun, or gone on with."""
     machine: Machine = machine_time
@@ -70,7 +72,7 @@ class Pilot:
     def _taken(self, resolved: GlobalSettings) -> GlobalSettings:
         settings = self._queried(resolved)
         self.output.format, self.output.color = settings.output, settings.color
-        self.output.place = settings.place
+        self.output.place = replace(settings.place, subscriber=self.subscriber)
         self._keep_secret(settings.database_url)
         return settings
 
@@ -112,7 +114,14 @@ class Pilot:
         self.remember(found.stack)
         self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
         self.skews.tell_machine(self.clock)
-        return found
+        return self._of_subscriber(found, self.subscriber) if self.subscriber else found
+
+    def _of_subscriber(self, environment: Environment, named: str) -> Environment:
+        from b2bpilot.ops.subscribers.discovery import named as subscriber_named
+        from b2bpilot.ops.subscribers.discovery import recipient_of
+
+        recipient = recipient_of(environment, subscriber_named(environment, named))
+        return environment if recipient.is_processor else environment.of(recipient)
 
     def remember(self, stack: StackOutputs) -> None:
         """Let completion offer this environment from now on."""
@@ -197,7 +206,10 @@ class Pilot:
     def table(self) -> AskedTable:
         """The table as commands ask it that judge messages by it: it knows whether it is proven to be the processor's."""
         from b2bpilot.ops.table.asked import AskedTable
+        from b2bpilot.ops.table.database_proof import nothing_to_ask
 
+        if self.subscriber and (name := self.environment.subscriber):
+            return AskedTable(self.database, self._proof, proof=nothing_to_ask(name), clock=self.now)
         return AskedTable(self.database, self._proof)
 
     def word_on(self, database: DatabaseManager) -> DatabaseProof:

@@ -35,6 +35,16 @@ def remember_groups(home: Path, environment: str, found: Mapping[str, str]) -> N
         _write(_file(home, f"groups-{environment}"), found)
 
 
+def subscribers(home: Path, environment: str) -> dict[str, str]:
+    """Return the subscribers that were found last, beside the processor, each with its endpoint."""
+    return _read(_file(home, f"subscribers-{environment}"))
+
+
+def remember_subscribers(home: Path, environment: str, found: Mapping[str, str]) -> None:
+    if subscribers(home, environment) != found:
+        _write(_file(home, f"subscribers-{environment}"), found)
+
+
 def _file(home: Path, name: str) -> Path:
     return home / FOLDER / f"{name}.json"
 

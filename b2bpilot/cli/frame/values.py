@@ -84,6 +84,13 @@ def groups(ctx: typer.Context) -> Known:
     return list(remembered.groups(pilot.runs_home, str(environment)).items())
 
 
+def subscribers(ctx: typer.Context) -> Known:
+    """Those that an earlier command found, and the one that every environment has."""
+    pilot = _pilot(ctx)
+    environment = pilot.given.get("env") or pilot.settings.environment
+    return ["processor", *remembered.subscribers(pilot.runs_home, str(environment))]
+
+
 def _pilot(ctx: typer.Context) -> Pilot:
     found: Pilot = ctx.obj
     return found

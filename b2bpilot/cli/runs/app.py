@@ -163,6 +163,7 @@ def early(ctx: typer.Context) -> Pilot:
 def in_environment_of(ctx: typer.Context, record: RunRecord) -> Pilot:
     """The run's environment wins over variables and files; another one on the line is a mistake. Raises UsageError."""
     pilot = early(ctx)
+    pilot.subscriber = pilot.subscriber or record.subscriber
     named = pilot.given.setdefault("env", record.environment)
     if named != record.environment:
         raise UsageError(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import MessageState, RunRecord
 
 NONE = "-"
+ANSWERS = ("processed", "returned without an error")
+"""What a subscriber's function says of what it took: no row does."""
 
 
 def fields(record: RunRecord) -> dict[str, object]:
@@ -30,6 +32,7 @@ def fields(record: RunRecord) -> dict[str, object]:
         "key": kind_of(record).key,
         "state": record.state.value,
         "environment": record.environment,
+        "subscriber": record.subscriber,
         "account_id": record.account_id,
         "region": record.region,
         "operator": record.operator,
@@ -63,7 +66,8 @@ def row(record: RunRecord, *, now: datetime) -> Row:
 
 def story(record: RunRecord, *, now: datetime) -> list[tuple[str, Words]]:
     """Return a run as named lines, without what it does not have."""
-    where = f"{record.environment} (account {record.account_id}, {record.region})"
+    whose = f", subscriber {record.subscriber}" if record.subscriber else ""
+    where = f"{record.environment}{whose} (account {record.account_id}, {record.region})"
     lines: list[tuple[str, Words | None]] = [
         ("run", record.run_id),
         ("command", kind_of(record).typed),
@@ -114,6 +118,8 @@ def _is_about_messages(record: RunRecord) -> bool:
 def outcome(message: MessageState, record: RunRecord) -> str:
     """Return what became of a message, in one phrase: of its dead letter, and of its row where that was looked at."""
     perhaps = kind_of(record).perhaps_done(message)
+    if message.fate is not None and record.subscriber:
+        return f"{perhaps or _stage(message, record)}; {message.fate}"
     if message.fate is not None:
         row_says = "undecided" if message.fate == "unknown" else message.fate
         return f"{perhaps or _stage(message, record)}; row {row_says}"
@@ -128,7 +134,11 @@ def _stage(message: MessageState, record: RunRecord) -> str:
 
 
 def is_well(message: MessageState, record: RunRecord) -> bool:
-    return message.stage.value == kind_of(record).well and message.fate in (None, "completed")
+    return message.stage.value == kind_of(record).well and message.fate in (
+        None,
+        "completed",
+        *(ANSWERS if record.subscriber else ()),
+    )
 
 
 def advice(record: RunRecord, *, can_resume: bool) -> Iterator[Words]:

@@ -46,6 +46,7 @@ def new_run(
         operator=operator_name(),
         reason=reason,
         parameters=parameters,
+        subscriber=pilot.environment.subscriber,
         dated_by=pilot.clock,
     )
     if not is_quiet:

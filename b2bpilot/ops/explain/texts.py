@@ -48,6 +48,10 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
         "SNS could not hand the message to the function: a permission or the function is missing. SNS records no error.",
         our_command("verify", "--only", "topic"),
     ),
+    FailureKind.GIVEN_UP: (
+        "A subscriber's queue had the message received as often as its redrive policy allows. Its function's log says why.",
+        our_command("subscribers"),
+    ),
     FailureKind.UNREADABLE: (
         "What is in the queue is not a message of this pipeline, or is damaged. It cannot be redriven as it is.",
         our_command("dlq", "list"),

@@ -24,12 +24,14 @@ class DeletedWhen(StrEnum):
     """What must be known of a message before its dead letter is deleted; in the words of the plan and of docs/dead-letters.md."""
 
     COMPLETED = "when its run completed the message"
+    RETURNED = "when its run completed the message, or returned without an error and said no more"
     ACCEPTED = "when AWS has accepted it"
     ARRIVED = "when its row shows that it arrived"
 
 
 SHOWN_BY = {
     DeletedWhen.COMPLETED: SendOutcome.PROCESSED,
+    DeletedWhen.RETURNED: SendOutcome.RETURNED,
     DeletedWhen.ACCEPTED: SendOutcome.ACCEPTED,
 }
 
@@ -38,7 +40,7 @@ def deleted_when(route: Route, wait: timedelta) -> DeletedWhen:
     """Return when a dead letter that was sent may be deleted (decision 10): never before its message is safe without it. Who does
     not wait for the rows cannot be told by them."""
     if route.answers:
-        return DeletedWhen.COMPLETED
+        return DeletedWhen.RETURNED if route.may_say_nothing else DeletedWhen.COMPLETED
     return DeletedWhen.ACCEPTED if route.keeps or not wait else DeletedWhen.ARRIVED
 
 

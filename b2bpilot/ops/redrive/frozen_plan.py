@@ -10,6 +10,8 @@ from pathlib import Path
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.recipient import place_in_words
 from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_state import Asked, RowState, row_states
@@ -27,6 +29,8 @@ class FrozenPlan:
     queue_url: str
     made_at: datetime
     dead_letters: dict[str, str]
+    subscriber: str | None = None
+    """Whose they are, where they are not the processor's."""
     tests: frozenset[str] = frozenset()
     """The dead letters of test messages; a plan of a version that did not write them names none."""
 
@@ -51,7 +55,7 @@ class FrozenPlan:
             )
 
 
-def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: datetime) -> FrozenPlan:
+def freeze(plan: Plan, path: Path, *, environment: Environment, now: datetime) -> FrozenPlan:
     """Write the dead letters that the plan sends or removes. The file holds ids only. Raises UsageError if it exists."""
     chosen = [item for item in plan.items if item.acts]
     dead_letters = {
@@ -64,12 +68,19 @@ def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: dat
         for item in chosen
         if item.dead_letter.message and item.dead_letter.message.test
     )
+    queue_url, subscriber = environment.recipient.dead_letter_queue_url, environment.subscriber
     frozen = FrozenPlan(
-        environment=environment, queue_url=queue_url, made_at=now, dead_letters=dead_letters, tests=tests
+        environment=environment.name,
+        queue_url=queue_url,
+        made_at=now,
+        dead_letters=dead_letters,
+        subscriber=subscriber,
+        tests=tests,
     )
     document = {
         "schema_version": SCHEMA_VERSION,
-        "environment": environment,
+        "environment": environment.name,
+        **({"subscriber": subscriber} if subscriber else {}),
         "queue_url": queue_url,
         "made_at": format_time(now),
         "letters": dead_letters,
@@ -83,8 +94,8 @@ def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: dat
     return frozen
 
 
-def thaw(path: Path, *, environment: str, queue_url: str) -> FrozenPlan:
-    """Read a plan. Raises UsageError when it is none, or was made for another environment."""
+def thaw(path: Path, *, environment: Environment) -> FrozenPlan:
+    """Read a plan. Raises UsageError when it is none, or was made for another environment or subscriber."""
     try:
         document = json.loads(path.read_text())
         frozen = FrozenPlan(
@@ -92,10 +103,14 @@ def thaw(path: Path, *, environment: str, queue_url: str) -> FrozenPlan:
             queue_url=document["queue_url"],
             made_at=parse_time(document["made_at"]),
             dead_letters=dict(document["letters"]),
+            subscriber=document.get("subscriber"),
             tests=frozenset(document.get("tests", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise UsageError(f"{path} is not a plan of `dlq redrive --plan`") from exc
-    if (frozen.environment, frozen.queue_url) != (environment, queue_url):
-        raise UsageError(f"{path} was made for environment {frozen.environment}, not for {environment}")
+    place = (environment.name, environment.recipient.dead_letter_queue_url)
+    if (frozen.environment, frozen.queue_url) != place:
+        made_for = place_in_words(frozen.environment, frozen.subscriber)
+        this = place_in_words(environment.name, environment.subscriber)
+        raise UsageError(f"{path} was made for {made_for}, not for {this}")
     return frozen

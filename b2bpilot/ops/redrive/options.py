@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters import filters
 from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.dead_letters.sweep import APPROXIMATE
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.concurrency import concurrency_for
+from b2bpilot.ops.redrive.concurrency import TURN_ON, concurrency_for
 from b2bpilot.ops.redrive.frozen_plan import FrozenPlan, thaw
 from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.redrive.routes import ROUTES
@@ -34,6 +34,7 @@ class RedriveOptions:
     """A new option is declared in cli/dlq/redrive.py, is a field here, and is read where it matters."""
 
     via: RedriveVia = RedriveVia.INVOKE
+    """How they are sent."""
     filters: ResolvedFilter | None = EVERYTHING
     """None: nothing but what a plan or a journal names."""
     frozen: FrozenPlan | None = None
@@ -121,6 +122,20 @@ class RedriveOptions:
             )
 
 
+def concurrency_of(asked: RedriveOptions, environment: Environment) -> int:
+    """Return how many calls may be under way. A queue takes what its function, paused or not, gets later.
+
+    Raises Refused when the function is paused, and AwsError.
+    """
+    route = ROUTES[asked.via]
+    if asked.via is RedriveVia.QUEUE:
+        return asked.concurrency or route.concurrency
+    function = environment.function()
+    command = f"aws lambda delete-function-concurrency --function-name {function.short_name}"
+    hint: Words = f"whoever paused it turns it on again: {command}" if environment.other else TURN_ON
+    return concurrency_for(route, function, asked=asked.concurrency, hint=hint)
+
+
 def resolve(
     asked: RedriveOptions,
     environment: Environment,
@@ -135,15 +150,13 @@ def resolve(
     if plan_file is not None and plan_file.exists():
         if not selection.is_everything:
             raise UsageError("a plan names its dead letters; leave the filters out")
-        frozen = thaw(
-            plan_file, environment=environment.name, queue_url=environment.stack.dead_letter_queue_url
-        )
+        frozen = thaw(plan_file, environment=environment)
     adopted = environment.subscribers.adopt(sorted(asked.adopted))
     if selection.limit is not None and selection.limit > WINDOW and not asked.force:
         raise Refused(
             f"a run takes at most {many(WINDOW, 'dead letter')}", hint="add --force, or a smaller --limit"
         )
-    concurrency = concurrency_for(ROUTES[asked.via], environment.function(), asked=asked.concurrency)
+    concurrency = concurrency_of(asked, environment)
     return replace(
         asked,
         filters=None if frozen else filters.resolve(selection, environment.queue(), now=now),

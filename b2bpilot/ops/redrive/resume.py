@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,14 +13,14 @@ from b2bpilot.aws.queue import Receipt
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.decision import ACTS
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.concurrency import concurrency_for
 from b2bpilot.ops.redrive.deletion import DeletedWhen, deleted_when
 from b2bpilot.ops.redrive.earlier import failures
-from b2bpilot.ops.redrive.options import NO_LIMIT, RedriveOptions
+from b2bpilot.ops.redrive.options import NO_LIMIT, RedriveOptions, concurrency_of
 from b2bpilot.ops.redrive.routes import ROUTES, Route
 from b2bpilot.ops.redrive.run import COMMAND, PLAN_COMPLETE, Redrive
 from b2bpilot.ops.redrive.summary import Summary, Unfinished
 from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage, entries
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
 from b2bpilot.ops.table.row_state import Asked
@@ -66,11 +67,10 @@ class Remaining:
 
     def prove_unseen(self, run: Redrive, *, since: datetime) -> Summary:
         """Look at the rows of messages whose dead letters the resumed run did not see, whoever took them out."""
-        messages = {
-            key: Asked(one.message_id, one.test)
-            for key, one in self.record.messages.items()
-            if key not in run.seen and one.message_id and one.decision in ACTS
-        }
+        unseen = self._unseen(run)
+        if not run.table.proof.is_asked:
+            return _by_answers(unseen, hidden=run.held.others())
+        messages = {key: Asked(one.message_id, one.test) for key, one in unseen.items() if one.message_id}
         proof = RowProof(run.table, failure_counts=failed_since(since)).prove(
             messages.values(), timeout=self.options.wait
         )
@@ -94,6 +94,13 @@ class Remaining:
         return Summary(
             completed=len(messages) - len(open_), rows_asked=not is_unproven, unfinished=tuple(open_)
         )
+
+    def _unseen(self, run: Redrive) -> dict[str, MessageState]:
+        return {
+            key: one
+            for key, one in self.record.messages.items()
+            if key not in run.seen and one.message_id and one.decision in ACTS
+        }
 
     def require_known(self) -> None:
         """Raises PartlyFailed when dead letters may match that the run never came to and nobody can tell which."""
@@ -143,10 +150,42 @@ def prepare(environment: Environment, table: Table, record: RunRecord) -> tuple[
     return run, remaining
 
 
+def _by_answers(unseen: Mapping[str, MessageState], *, hidden: int) -> Summary:
+    """Count what the journal says of another subscriber's dead letters that were not seen: what its function, or AWS, had said
+    before it was deleted. Of one that was being sent, nobody knows."""
+    gone = {
+        key: one
+        for key, one in unseen.items()
+        if one.stage is Stage.DELETED or (one.was_accepted and not hidden)
+    }
+    told = Counter(one.verdict for one in gone.values())
+    known = {kind: told.pop(kind.value, 0) for kind in (SendOutcome.RETURNED, SendOutcome.ACCEPTED)}
+    open_ = [
+        Unfinished(
+            message_id=one.message_id,
+            queue_message_id=key,
+            reason=f"{GONE}, or hidden by somebody"
+            if hidden
+            else f"{GONE}; no answer of its function is known",
+            in_queue=None if hidden else False,
+        )
+        for key, one in unseen.items()
+        if key not in gone
+    ]
+    return Summary(
+        processed=told.total(),
+        returned=known[SendOutcome.RETURNED],
+        accepted=known[SendOutcome.ACCEPTED],
+        rows_asked=False,
+        is_by_answers=True,
+        unfinished=tuple(open_),
+    )
+
+
 def _options(environment: Environment, record: RunRecord, began_at: datetime) -> RedriveOptions:
     """The function's reserve may have changed, and who is subscribed."""
     kept = RedriveOptions.from_journal(record.parameters, began_at=began_at)
-    concurrency = concurrency_for(ROUTES[kept.via], environment.function(), asked=kept.concurrency)
+    concurrency = concurrency_of(kept, environment)
     adopted = environment.subscribers.adopt(sorted(kept.adopted))
     return replace(kept, concurrency=concurrency, adopted=adopted)
 

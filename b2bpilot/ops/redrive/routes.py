@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from b2bpilot.aws.processor import AttemptResult, attempt
+from b2bpilot.aws.processor import AttemptResult, ProcessorAttempt, attempt, attempt_with
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.queue_attributes import url_of
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsError
-from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.ports import DeliveryGuard, Invokable, Publisher
+from b2bpilot.errors import AwsError, MessageUnreadable, Refused, UsageError
+from b2bpilot.ops.environment import SEND_ONCE, Environment
+from b2bpilot.ops.ports import DeadLetterSender, DeliveryGuard, Invokable, Publisher
+from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.redrive.queue_event import event_for_queue, outgoing_of
 from b2bpilot.ops.redrive.subscription_guard import SubscriptionGuard
 from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
@@ -20,10 +24,12 @@ from b2bpilot.pipeline.dead_letter import (
     encoded_for_topic,
     event_for_invoke,
 )
+from b2bpilot.pipeline.outcome import subscriber_proof_in
 
 NOT_TRIED = "not sent: the call before it was refused"
 ATTEMPTED = {
     AttemptResult.PROCESSED: SendOutcome.PROCESSED,
+    AttemptResult.RETURNED: SendOutcome.RETURNED,
     AttemptResult.FAILED: SendOutcome.FAILED,
     AttemptResult.DISCARDED: SendOutcome.FAILED,
     AttemptResult.BUSY: SendOutcome.BUSY,
@@ -48,7 +54,7 @@ class Route(ABC):
     must not be forgotten."""
 
     via: ClassVar[RedriveVia]
-    does: ClassVar[str]
+    does: str
     """What it does, as a plan says it."""
     concurrency: ClassVar[int] = 32
     """Calls at once where none were asked for: what only accepts answers at once."""
@@ -56,6 +62,8 @@ class Route(ABC):
     """Whether ten dead letters are one call; else they are ten, better made side by side."""
     answers: ClassVar[bool] = False
     """Whether it says what became of the message; else only the row can."""
+    may_say_nothing: bool = False
+    """Whether a run that only returns is a success: another subscriber's function may say no more."""
     keeps: ClassVar[bool] = True
     """Whether what was accepted is kept by AWS until it is processed or a dead letter again."""
     publishes: ClassVar[bool] = False
@@ -76,37 +84,47 @@ class InvokeRoute(Route):
     """Runs the function now. What fails stays where it is and cannot loop (docs/aws-facts.md#synchronous-runs)."""
 
     via = RedriveVia.INVOKE
-    does = "runs the processor now; what fails stays where it is"
     concurrency = 16
     answers = True
 
-    def __init__(self, function: Invokable) -> None:
-        self._function = function
+    def __init__(self, function: Invokable, subscriber: Recipient | None = None) -> None:
+        """Without a `subscriber` it is the processor."""
+        self._function, self._subscriber = function, subscriber
+        self.may_say_nothing = subscriber is not None
+        self.does = f"runs {_function_of(subscriber)} now; what fails stays where it is"
 
     @classmethod
     def connect(cls, environment: Environment, *, is_proved: bool) -> InvokeRoute:  # noqa: ARG003  # Lambda keeps it
-        return cls(environment.function())
+        return cls(environment.function(), environment.other)
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
 
     def _send(self, dead_letter: DeadLetter, run_id: str) -> SendResult:
-        made = attempt(self._function, dead_letter, run_id=run_id)
+        made = self._attempt(dead_letter, run_id)
         return SendResult(outcome=ATTEMPTED[made.result], error=made.error or None, fatal=made.fatal)
+
+    def _attempt(self, dead_letter: DeadLetter, run_id: str) -> ProcessorAttempt:
+        if self._subscriber is None:
+            return attempt(self._function, dead_letter, run_id=run_id)
+        event = _event(dead_letter, self._subscriber.source_queue_arn, run_id)
+        if isinstance(event, str):
+            return ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.NOT_TRIED, error=event)
+        return attempt_with(self._function, dead_letter, event, proof=subscriber_proof_in)
 
 
 class AsyncRoute(Route):
     """Puts the event into the function's own queue. What fails again comes back as a new dead letter."""
 
     via = RedriveVia.ASYNC
-    does = "the processor's own queue takes the event; what fails again comes back as a new dead letter"
 
-    def __init__(self, function: Invokable) -> None:
+    def __init__(self, function: Invokable, subscriber: Recipient | None = None) -> None:
         self._function = function
+        self.does = f"{_function_of(subscriber)}'s own queue takes the event; what fails again comes back as a new dead letter"
 
     @classmethod
     def connect(cls, environment: Environment, *, is_proved: bool) -> AsyncRoute:  # noqa: ARG003  # Lambda keeps it
-        return cls(environment.function())
+        return cls(environment.function(), environment.other)
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
@@ -142,9 +160,92 @@ class TopicRoute(Route):
         return [_published(result) for result in published]
 
 
+class QueueRoute(Route):
+    """Puts the message back into the subscriber's queue. What fails again comes back as a new dead letter."""
+
+    via = RedriveVia.QUEUE
+    sends_batches = True
+
+    def __init__(self, queue: DeadLetterSender, name: str) -> None:
+        self._queue = queue
+        self.does = f"queue {name} takes the message; what fails again comes back as a new dead letter"
+
+    @classmethod
+    def connect(cls, environment: Environment, *, is_proved: bool) -> QueueRoute:  # noqa: ARG003  # the queue keeps it
+        """Raises Refused where what fails again would not come back, and AwsError."""
+        arn = environment.recipient.source_queue_arn
+        url = url_of(environment.access.client("sqs"), arn) if arn else None
+        if arn is None or url is None:
+            raise Refused(f"{environment.recipient.asker} has no queue", hint="redrive with --via invoke")
+        queue = DeadLetterQueue.connect(url, access=environment.access, timeouts=SEND_ONCE)
+        policy = queue.attributes().redrive_policy
+        if policy is None or policy.target_arn != environment.recipient.dead_letter_queue_arn:
+            raise Refused(
+                f"queue {_name(arn)} does not send what fails to {_name(environment.recipient.dead_letter_queue_arn)}: what "
+                "fails again would not come back",
+                hint="set its redrive policy, or redrive with --via invoke",
+            )
+        return cls(queue, _name(arn))
+
+    def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
+        outgoing, results = [], {}
+        for place, dead_letter in enumerate(dead_letters):
+            try:
+                outgoing.append((place, outgoing_of(dead_letter, run_id=run_id)))
+            except MessageUnreadable as exc:
+                results[place] = SendResult(outcome=SendOutcome.NOT_SENT, error=str(exc))
+        unsent = {one.place: one.error for one in self._queue.send([message for _, message in outgoing])}
+        for n, (place, _) in enumerate(outgoing):
+            results[place] = result_after(unsent[n]) if n in unsent else ACCEPTED
+        return [results[place] for place in range(len(dead_letters))]
+
+
+ACCEPTED = SendResult(outcome=SendOutcome.ACCEPTED)
 ROUTES: Mapping[RedriveVia, type[Route]] = {
-    route.via: route for route in (InvokeRoute, AsyncRoute, TopicRoute)
+    route.via: route for route in (InvokeRoute, AsyncRoute, TopicRoute, QueueRoute)
 }
+
+
+def route_for(recipient: Recipient, asked: RedriveVia | None) -> RedriveVia:
+    """Return the route: `invoke` unless another one was asked for, for it alone says what became of the message; the queue where
+    no function is known behind it. Raises UsageError for one that the recipient does not have."""
+    ways, why = _ways(recipient)
+    if asked is None or asked in ways:
+        return asked or ways[0]
+    why = "it reaches every subscriber" if asked is RedriveVia.TOPIC else why
+    raise UsageError(
+        f"--via {asked} cannot be used with {recipient.asker}: {why}", hint=f"use --via {' or '.join(ways)}"
+    )
+
+
+def _ways(recipient: Recipient) -> tuple[tuple[RedriveVia, ...], str]:
+    """Return the routes to a recipient, the usual one first, and why there is no other."""
+    invoke = RedriveVia.INVOKE
+    if recipient.is_processor:
+        return (invoke, RedriveVia.ASYNC, RedriveVia.TOPIC), "no queue stands before the processor"
+    if recipient.source_queue_arn is None:
+        return (invoke, RedriveVia.ASYNC), "no queue stands before its function"
+    if recipient.function is None:
+        return (RedriveVia.QUEUE,), "which function takes what is in its queue is not known"
+    return (invoke, RedriveVia.QUEUE), "its function takes events of its queue"
+
+
+def _function_of(subscriber: Recipient | None) -> str:
+    return f"function {_name(subscriber.function or '')}" if subscriber else "the processor"
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition(":")[2]
+
+
+def _event(dead_letter: DeadLetter, queue_arn: str | None, run_id: str) -> dict[str, Any] | str:
+    """Return what the subscriber's function gets, or why there is no such event."""
+    try:
+        if queue_arn is None:
+            return event_for_invoke(dead_letter, run_id=run_id)
+        return event_for_queue(dead_letter, queue_arn=queue_arn, run_id=run_id)
+    except MessageUnreadable as exc:
+        return str(exc)
 
 
 def _one_by_one(

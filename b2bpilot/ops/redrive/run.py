@@ -147,8 +147,16 @@ class Redrive:
             sent = self._send(sending, plan.dead_letters(Decision.SEND))
             proof = rows.outcomes([one for one in sent if one.result.is_confirmed], report=report)
 
-        journal.write(*(_proved(one, proof) for one in sent))
-        return removed + summarize(plan, sent, proof, deleted=deletions.deleted, stopped=sending.stopped)
+        is_by_answers = not self.table.proof.is_asked
+        journal.write(*(_answered(one) if is_by_answers else _proved(one, proof) for one in sent))
+        return removed + summarize(
+            plan,
+            sent,
+            proof,
+            deleted=deletions.deleted,
+            stopped=sending.stopped,
+            is_by_answers=is_by_answers,
+        )
 
     def _remove(
         self, dead_letters: Sequence[DeadLetter], journal: JournalWriter, when: DeletedWhen
@@ -232,6 +240,10 @@ def _planned(item: Planned) -> Mapping[str, object]:
         receipt_handle=dead_letter.receipt_handle,
         **is_test,
     )
+
+
+def _answered(one: SentDeadLetter) -> Mapping[str, object]:
+    return entry("proof", one.dead_letter, fate=one.result.outcome.value, reason=one.result.error)
 
 
 def _proved(one: SentDeadLetter, proof: Proof) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.plural import many
 
 NOT_COMPLETED = "sent, but its row is not completed yet"
+TOLD = {
+    SendOutcome.PROCESSED: "completed, as the function said, and no row was asked",
+    SendOutcome.RETURNED: SendOutcome.RETURNED.value,
+    SendOutcome.ACCEPTED: "accepted by AWS",
+}
 UNPROVEN = "sent; no row was asked, as the database is not proven to be the processor's"
 
 
@@ -38,7 +44,13 @@ class Summary:
     completed: int = 0
     processed: int = 0
     """Out of the queue on the function's word that it completed the message; no row was asked."""
+    returned: int = 0
+    """Out of the queue as another subscriber's function returned without an error, and said no more."""
+    accepted: int = 0
+    """Out of the queue as AWS accepted them for another subscriber: what became of them is not known."""
     rows_asked: bool = True
+    is_by_answers: bool = False
+    """Of another subscriber: there are no rows to ask, and its function's answer is all the proof there is."""
     removed: int = 0
     not_sent: int = 0
     """Left in the queue untouched: a stage before them had too many failures."""
@@ -54,7 +66,8 @@ class Summary:
     def counts(self) -> dict[str, int]:
         return {
             "completed": self.completed,
-            **({"processed": self.processed} if self.processed else {}),
+            **({"processed": self.processed} if self.processed or self.is_by_answers else {}),
+            **({"returned": self.returned, "accepted": self.accepted} if self.is_by_answers else {}),
             "removed": self.removed,
             "set_aside": self.set_aside,
             "not_sent": self.not_sent,
@@ -70,7 +83,8 @@ class Summary:
     @property
     def everything_completed(self) -> bool:
         return not (
-            self.processed
+            (self.processed and not self.is_by_answers)
+            or self.accepted
             or self.unfinished
             or self.not_sent
             or self.set_aside
@@ -82,7 +96,10 @@ class Summary:
         return Summary(
             completed=self.completed + other.completed,
             processed=self.processed + other.processed,
+            returned=self.returned + other.returned,
+            accepted=self.accepted + other.accepted,
             rows_asked=self.rows_asked and other.rows_asked,
+            is_by_answers=self.is_by_answers or other.is_by_answers,
             removed=self.removed + other.removed,
             not_sent=self.not_sent + other.not_sent,
             set_aside=self.set_aside + other.set_aside,
@@ -94,18 +111,29 @@ class Summary:
 
 
 def summarize(
-    plan: Plan, sent: Sequence[SentDeadLetter], proof: Proof, *, deleted: Collection[str], stopped: bool
+    plan: Plan,
+    sent: Sequence[SentDeadLetter],
+    proof: Proof,
+    *,
+    deleted: Collection[str],
+    stopped: bool,
+    is_by_answers: bool = False,
 ) -> Summary:
-    """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
-    processed = [
-        one for one in sent if _is_processed(one, proof) and one.dead_letter.queue_message_id in deleted
-    ]
-    others = [one for one in sent if one not in processed]
-    open_ = [found for one in others if (found := _unfinished(one, proof, deleted)) is not None]
+    """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say, or the answers."""
+    told = Counter(
+        one.result.outcome
+        for one in sent
+        if _is_told(one, proof) and one.dead_letter.queue_message_id in deleted
+    )
+    open_ = [found for one in sent if (found := _unfinished(one, proof, deleted)) is not None]
     return Summary(
-        completed=len(others) - len(open_),
-        processed=len(processed),
-        rows_asked=not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
+        completed=len(sent) - told.total() - len(open_),
+        processed=told[SendOutcome.PROCESSED],
+        returned=told[SendOutcome.RETURNED],
+        accepted=told[SendOutcome.ACCEPTED],
+        rows_asked=not is_by_answers
+        and not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
+        is_by_answers=is_by_answers,
         not_sent=plan.count(Decision.SEND) - len(sent),
         set_aside=plan.left_alone,
         unfinished=tuple(open_),
@@ -140,12 +168,21 @@ def require_everything_completed(summary: Summary, *, again: Words) -> None:
     if summary.unseen:
         more += f"; {unseen_in_short(summary.unseen)}"
         hint = UNSEEN_HINT if summary.is_certain and not others else hint
+    if summary.is_by_answers:
+        raise PartlyFailed(f"{', '.join(_by_answers(summary, others))}{more}", hint=hint)
     if summary.rows_asked:
         raise PartlyFailed(f"{many(done, 'dead letter')} completed, {others:,} not{more}", hint=hint)
     parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []
     parts += [f"{done:,} completed"] if done else []
     parts += [f"{others:,} not known to be completed"] if others else []
     raise PartlyFailed(f"of the dead letters, {'; '.join(parts)}; no row was asked{more}", hint=hint)
+
+
+def _by_answers(summary: Summary, others: int) -> list[str]:
+    parts = [f"of the dead letters, {summary.processed + summary.removed:,} processed, as the function said"]
+    parts += [f"{summary.returned:,} {SendOutcome.RETURNED}"] if summary.returned else []
+    parts += [f"{summary.accepted:,} accepted, and not known to be processed"] if summary.accepted else []
+    return parts + ([f"{others:,} not processed"] if others else [])
 
 
 def _left(dead_letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
@@ -170,19 +207,27 @@ def _reason(proof: Proof, message: Asked) -> str:
     return NOT_COMPLETED
 
 
-def _is_processed(one: SentDeadLetter, proof: Proof) -> bool:
-    is_unproven = proof.outcome(asked_of(one.dead_letter)) is RowOutcome.UNPROVEN
-    return one.result.outcome is SendOutcome.PROCESSED and is_unproven
+def _is_told(one: SentDeadLetter, proof: Proof) -> bool:
+    """Whether the route's word is all that is known of it, and says enough. Of the processor's messages only the function's
+    counts."""
+    match proof.outcome(asked_of(one.dead_letter)):
+        case RowOutcome.UNPROVEN:
+            return one.result.outcome is SendOutcome.PROCESSED
+        case RowOutcome.NO_ROW:
+            return one.result.is_confirmed
+    return False
 
 
 def _unfinished(one: SentDeadLetter, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
-    """None for what is completed and out of the queue."""
+    """None for what is completed, or said to be, and out of the queue."""
     message = asked_of(one.dead_letter)
     is_deleted = one.dead_letter.queue_message_id in deleted
     if not one.result.is_confirmed:
         reason = one.result.error or one.result.outcome.value
-    elif _is_processed(one, proof):
-        reason = "completed, as the function said; no row was asked, and SQS did not delete its dead letter"
+    elif _is_told(one, proof):
+        if is_deleted:
+            return None
+        reason = f"{TOLD[one.result.outcome]}; SQS did not delete its dead letter"
     elif proof.outcome(message) is not RowOutcome.COMPLETED:
         reason = _reason(proof, message)
     elif not is_deleted:

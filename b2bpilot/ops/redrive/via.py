@@ -11,3 +11,5 @@ class RedriveVia(StrEnum):
     INVOKE = "invoke"
     ASYNC = "async"
     TOPIC = "topic"
+    QUEUE = "queue"
+    """Of a subscriber with a queue: back into that."""

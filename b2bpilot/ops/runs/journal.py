@@ -50,6 +50,7 @@ class Journal:
         operator: str,
         reason: str | None,
         parameters: Mapping[str, object],
+        subscriber: str | None = None,
         clock: Clock = machine_time,
         dated_by: HostClock | None = None,
     ) -> Self:
@@ -73,6 +74,7 @@ class Journal:
                 "operator": operator,
                 "reason": reason,
                 "parameters": dict(parameters),
+                **({"subscriber": subscriber} if subscriber else {}),
                 **_dated_by(dated_by),
                 **_process(),
             }

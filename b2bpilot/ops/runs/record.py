@@ -60,6 +60,8 @@ class MessageState:
     """What the plan said of it."""
     fate: str | None = None
     """What its row said afterwards."""
+    verdict: str | None = None
+    """What the route said of it when it was sent last."""
     was_accepted: bool = False
     was_archived: bool = False
     test: bool = False
@@ -95,6 +97,8 @@ class RunRecord:
     state: RunState
     counts: Mapping[str, int] | None
     messages: Mapping[str, MessageState]
+    subscriber: str | None = None
+    """Whose dead letters it was about, where they were not the processor's."""
     machine_ahead: timedelta | None = None
     """By how much this machine's clock was ahead of AWS's, which told the run's times; None where this machine's told them."""
 
@@ -212,6 +216,7 @@ class _Reading:
             known.fate, known.error = entry.get("fate"), entry.get("reason") or known.error
         if event not in STAGES:
             return
+        known.verdict = entry.get("verdict", known.verdict)
         is_unknown = entry.get("verdict") == Stage.UNKNOWN
         known.stage = Stage.UNKNOWN if is_unknown else Stage(str(event))
         known.error = entry.get("error")
@@ -241,6 +246,7 @@ class _Reading:
             state=RunState.RUNNING if is_running else ended,
             counts=self._counts,
             messages=self._messages,
+            subscriber=started.get("subscriber"),
             machine_ahead=_seconds(started.get("machine_ahead_seconds")),
         )
 

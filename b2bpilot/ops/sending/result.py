@@ -10,10 +10,12 @@ from b2bpilot.errors import AwsError, AwsThrottled, PilotError
 
 
 class SendOutcome(StrEnum):
-    """What a route says of one dead letter or message. Only the first two confirm anything."""
+    """What a route says of one dead letter or message. Only the first three confirm anything."""
 
     PROCESSED = "processed"
     """The function ran and the message is completed."""
+    RETURNED = "returned without an error"
+    """Another subscriber's function ran, and says no more."""
     ACCEPTED = "accepted"
     """AWS has it; what became of it, only the row can tell."""
     FAILED = "failed"
@@ -38,7 +40,7 @@ class SendResult:
 
     @property
     def is_confirmed(self) -> bool:
-        return self.outcome in (SendOutcome.PROCESSED, SendOutcome.ACCEPTED)
+        return self.outcome in (SendOutcome.PROCESSED, SendOutcome.RETURNED, SendOutcome.ACCEPTED)
 
     @property
     def is_throttled(self) -> bool:

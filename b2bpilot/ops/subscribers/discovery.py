@@ -98,25 +98,12 @@ def is_taken(environment: Environment, name: str) -> bool:
 
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
-    """Return what commands about its dead letters need. Raises Refused where it has no single queue or function of its own."""
+    """Return what commands about its dead letters need. Raises Refused where it has no single dead-letter queue of its own,
+    or one that is out of reach."""
     if subscriber.is_processor:
         return Recipient.of_stack(environment.stack)
-    queues = subscriber.dead_letter_queue_arns
-    if len(queues) != 1:
-        has = (
-            f"{len(queues)} dead-letter queues: {' and '.join(queues)}" if queues else "no dead-letter queue"
-        )
-        raise Refused(
-            f"subscriber {subscriber.name} has {has}",
-            hint="; ".join(subscriber.errors) or "one queue for both senders is what can be redriven",
-        )
-    if subscriber.function_arn is None or subscriber.other_function_arns:
-        raise Refused(
-            f"subscriber {subscriber.name} has {'several functions' if subscriber.function_arn else 'no function'}"
-            " that its dead letters could be sent to",
-            hint="; ".join(subscriber.errors) or None,
-        )
-    (queue_arn,) = queues
+    _require_within_reach(environment, subscriber)
+    queue_arn = _dead_letter_queue(subscriber)
     url = url_of(environment.access.client("sqs", TIMEOUTS), queue_arn)
     if url is None:
         raise Refused(f"the dead-letter queue of subscriber {subscriber.name} does not exist: {queue_arn}")
@@ -124,12 +111,68 @@ def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
         name=subscriber.name,
         topic_arn=environment.stack.topic_arn,
         subscription_arn=subscriber.subscription.arn,
-        function=subscriber.function_arn,
-        function_arns=frozenset({subscriber.function_arn}),
+        function=None if subscriber.other_function_arns else subscriber.function_arn,
+        function_arns=frozenset(filter(None, (subscriber.function_arn, *subscriber.other_function_arns))),
         dead_letter_queue_url=url,
         dead_letter_queue_arn=queue_arn,
         source_queue_arn=subscriber.queue_arn,
     )
+
+
+def _require_within_reach(environment: Environment, subscriber: Subscriber) -> None:
+    """Raises Refused for what has no dead letters that can be sent again from here."""
+    name, endpoint = f"subscriber {subscriber.name}", subscriber.subscription.endpoint
+    if subscriber.kind is SubscriberKind.OTHER:
+        raise Refused(
+            f"{name} is neither a function nor a queue, but a subscription by {subscriber.subscription.protocol}: nothing of "
+            "it can be sent again",
+            hint="what SNS gave up for it is in the queue of its redrive policy, if it has one",
+        )
+    stack = environment.stack
+    for arn in (endpoint, *subscriber.dead_letter_queue_arns):
+        _, _, _, region, account, *_ = arn.split(":")
+        if account != stack.account_id:
+            raise Refused(
+                f"{name} is in account {account}, this environment in {stack.account_id}: {resource_name(arn)} is out of "
+                "reach",
+                hint="whoever owns that account sends its dead letters again",
+            )
+        if region != stack.region:
+            raise Refused(
+                f"{name} is in {region}, this environment in {stack.region}: {resource_name(arn)} is out of reach",
+                hint=f"its team sends its dead letters again, in {region}",
+            )
+        if arn.endswith(".fifo"):
+            raise Refused(
+                f"{name} has a FIFO queue, {resource_name(arn)}: dead letters sent again would lose their order",
+                hint="its team sends them again, in their order",
+            )
+
+
+def _dead_letter_queue(subscriber: Subscriber) -> str:
+    """Raises Refused where there is not exactly one, or nobody can tell."""
+    queues, name = subscriber.dead_letter_queue_arns, f"subscriber {subscriber.name}"
+    if subscriber.errors and subscriber.sender_dead_letter_queue_arn is None:
+        raise Refused(
+            f"where the dead letters of {name} are is not known: {'; '.join(subscriber.errors)}",
+            hint="allow it (docs/iam.md has the permissions), or let its team send them again",
+        )
+    if not queues:
+        raise Refused(
+            f"{name} has no dead-letter queue: what it failed on is lost",
+            hint="name one queue in the redrive policy of its subscription, and in "
+            + (
+                "its function's dead-letter configuration"
+                if subscriber.kind is SubscriberKind.FUNCTION
+                else "that of its queue"
+            ),
+        )
+    if len(queues) > 1:
+        raise Refused(
+            f"{name} has two dead-letter queues, {' and '.join(map(resource_name, queues))}: which is meant cannot be told",
+            hint="name the same queue for both senders (docs/decisions/0038-subscribers.md)",
+        )
+    return queues[0]
 
 
 def short_name(endpoint: str, environment: str) -> str:

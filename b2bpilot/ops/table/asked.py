@@ -48,11 +48,17 @@ class AskedTable:
     """
 
     def __init__(
-        self, connect: Callable[[], DatabaseManager], prove: Callable[[DatabaseManager], DatabaseProof]
+        self,
+        connect: Callable[[], DatabaseManager],
+        prove: Callable[[DatabaseManager], DatabaseProof],
+        *,
+        proof: DatabaseProof | None = None,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
+        """With a `proof` that is known, and a `clock` in the database's place, no question opens it."""
         self._connect, self._prove = connect, prove
         self._opened: DatabaseManager | None = None
-        self._proof: DatabaseProof | None = None
+        self._proof, self._clock = proof, clock
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -79,7 +85,7 @@ class AskedTable:
         return self._opened
 
     def now(self) -> datetime:
-        return self.database.now()
+        return self._clock() if self._clock else self.database.now()
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
         return self.database.progress_of(message_ids)

@@ -28,12 +28,16 @@ class DatabaseProof:
     origin: str
     is_proven: bool
     why: str
+    is_asked: bool = True
+    """False where there is nothing to ask: no row of ours speaks for another subscriber's messages."""
 
     def fields(self) -> Mapping[str, object]:
         return {"place": self.place, "origin": self.origin, "proven": self.is_proven, "why": self.why}
 
     def told(self) -> str:
         """Return it in a line, for every plan."""
+        if not self.is_asked:
+            return f"no row is asked: {self.why}"
         kind = "the processor's" if self.is_proven else "not proven to be the processor's"
         is_plain = self.is_proven and self.origin == OF_THE_STACK
         return f"database {self.place} (from {self.origin}): {kind}{'' if is_plain else f': {self.why}'}"
@@ -46,6 +50,12 @@ THE_FUNCTIONS_OWN = DatabaseProof(
     why="it was handed to the functions",
 )
 """Of who made functions and database in this process."""
+
+
+def nothing_to_ask(subscriber: str) -> DatabaseProof:
+    """Return what stands in the place of a proof for another subscriber's messages."""
+    why = f"none of ours speaks for a message of subscriber {subscriber}"
+    return DatabaseProof(place="", origin="", is_proven=False, why=why, is_asked=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

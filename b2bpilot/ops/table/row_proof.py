@@ -10,6 +10,7 @@ from typing import assert_never
 
 from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, rows_of
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.waiting import wait_until
@@ -31,6 +32,8 @@ class RowOutcome(StrEnum):
     """Not decided within the time: no row of its own yet, or a run still works on it."""
     UNPROVEN = "unproven"
     """Nobody was asked: the database is not proven to be the processor's."""
+    NO_ROW = "no row of ours"
+    """There is nothing to ask: it is another subscriber's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,7 @@ class RowProof:
     def prove(self, messages: Iterable[Asked], *, timeout: timedelta, watched: ProofWatcher = QUIET) -> Proof:
         found = {one: Proven(message=one, outcome=RowOutcome.OPEN) for one in messages}
         if not found or not self._table.proof.is_proven:
-            return _unproven(found) if found else Proof(messages={})
+            return _not_asked(found, self._table.proof) if found else Proof(messages={})
         gone: DatabaseUnreachable | None = None
 
         def is_enough() -> bool:
@@ -173,5 +176,6 @@ def has_arrived(row: Progress, *, since: datetime) -> bool:
     return row.status is SubmissionStatus.COMPLETED or row.updated_at >= since
 
 
-def _unproven(messages: Iterable[Asked]) -> Proof:
-    return Proof(messages={one: Proven(message=one, outcome=RowOutcome.UNPROVEN) for one in messages})
+def _not_asked(messages: Iterable[Asked], proof: DatabaseProof) -> Proof:
+    outcome = RowOutcome.UNPROVEN if proof.is_asked else RowOutcome.NO_ROW
+    return Proof(messages={one: Proven(message=one, outcome=outcome) for one in messages})

@@ -141,7 +141,7 @@ def test_dead_letters_in_two_queues_are_refused(team: Team) -> None:
     policy = json.dumps({"deadLetterTargetArn": one, "maxReceiveCount": 3})
     team.subscribe("sqs", team.queue("analytics", RedrivePolicy=policy), other)
 
-    with pytest.raises(Refused, match="2 dead-letter queues"):
+    with pytest.raises(Refused, match="two dead-letter queues"):
         recipient_of(team.environment, named(team.environment, "analytics"))
 
 
