@@ -160,7 +160,7 @@ class TopicRoute(Route):
         return [_published(result) for result in published]
 
 
-class QueueRoute(Route):
+class SourceQueueRoute(Route):
     """Puts the message back into the subscriber's queue. What fails again comes back as a new dead letter."""
 
     via = RedriveVia.QUEUE
@@ -171,7 +171,7 @@ class QueueRoute(Route):
         self.does = f"queue {name} takes the message; what fails again comes back as a new dead letter"
 
     @classmethod
-    def connect(cls, environment: Environment, *, is_proved: bool) -> QueueRoute:  # noqa: ARG003  # the queue keeps it
+    def connect(cls, environment: Environment, *, is_proved: bool) -> SourceQueueRoute:  # noqa: ARG003  # the queue keeps it
         """Raises Refused where what fails again would not come back, and AwsError."""
         arn = environment.recipient.source_queue_arn
         url = url_of(environment.access.client("sqs"), arn) if arn else None
@@ -202,7 +202,7 @@ class QueueRoute(Route):
 
 ACCEPTED = SendResult(outcome=SendOutcome.ACCEPTED)
 ROUTES: Mapping[RedriveVia, type[Route]] = {
-    route.via: route for route in (InvokeRoute, AsyncRoute, TopicRoute, QueueRoute)
+    route.via: route for route in (InvokeRoute, AsyncRoute, TopicRoute, SourceQueueRoute)
 }
 
 
