@@ -100,29 +100,32 @@ def backfill(
         pilot.confirmation(yes=yes).ask([], "Send them?")
         with new_run(pilot, COMMAND, reason=reason, parameters=_parameters(run, plan)) as journal:
             dispatch = _send(pilot, run, plan, journal)
-    _show_end(pilot, journal.run_id, subscriber, dispatch)
+    _show_end(pilot, journal.run_id, subscriber, plan, dispatch)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Send what is not known to be delivered: `b2bpilot runs resume`."""
     from b2bpilot.ops.backfill.options import BackfillOptions, stretch_from_journal
-    from b2bpilot.ops.backfill.run import Backfill
+    from b2bpilot.ops.backfill.run import Backfill, require_whole_plan
     from b2bpilot.ops.backfill.target import target
     from b2bpilot.ops.table.database_proof import require_proven
 
     subscriber = target(pilot.environment, str(record.parameters["subscription"]))
     options = BackfillOptions.from_journal(record.parameters)
+    require_whole_plan(options, record)
     with pilot.table() as table:
         require_proven(table.proof, "nothing more was sent")
         run = Backfill(database=table.database, subscriber=subscriber, options=options, known=record.messages)
         plan = _plan(pilot, run, stretch_from_journal(record))
         backfill_view.show_plan(pilot, plan, subscriber, proof=table.proof, dry_run=False)
+        backfill_view.tell_of_another_filter(pilot, subscriber, record)
         if not plan.to_send:
+            pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
             return
         pilot.confirmation(yes=yes).ask([], "Continue?")
         with resumed_run(pilot, record) as journal:
             dispatch = _send(pilot, run, plan, journal)
-    _show_end(pilot, record.run_id, subscriber, dispatch)
+    _show_end(pilot, record.run_id, subscriber, plan, dispatch)
 
 
 RUN = RunKind(
@@ -158,6 +161,7 @@ def _parameters(run: Backfill, plan: BackfillPlan) -> dict[str, object]:
     return {
         "subscriber": run.subscriber.name,
         "subscription": run.subscriber.subscription.arn,
+        "filter_policy": run.subscriber.subscription.filter_policy,
         "messages": plan.to_send,
         **stretch_to_journal(plan.rows),
         **run.options.to_journal(),
@@ -179,8 +183,10 @@ def _send(pilot: Pilot, run: Backfill, plan: BackfillPlan, journal: Journal) -> 
     return dispatch
 
 
-def _show_end(pilot: Pilot, run_id: str, subscriber: Subscriber, dispatch: Dispatch) -> None:
+def _show_end(
+    pilot: Pilot, run_id: str, subscriber: Subscriber, plan: BackfillPlan, dispatch: Dispatch
+) -> None:
     from b2bpilot.ops.publish.run import require_all_accepted
 
-    backfill_view.show_end(pilot, run_id, subscriber, dispatch)
+    backfill_view.show_end(pilot, run_id, subscriber, plan, dispatch)
     require_all_accepted(dispatch, run_id, done="delivered")

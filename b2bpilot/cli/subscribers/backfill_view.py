@@ -12,6 +12,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from b2bpilot.ops.backfill.plan import BackfillPlan
     from b2bpilot.ops.publish.sending import Dispatch
+    from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.subscribers.discovery import Subscriber
     from b2bpilot.ops.table.database_proof import DatabaseProof
 
@@ -98,8 +99,22 @@ def _period(plan: BackfillPlan) -> str:
     return f"on {first}" if first == last else f"from {first} to {last}"
 
 
-def show_end(pilot: Pilot, run_id: str, subscriber: Subscriber, dispatch: Dispatch) -> None:
+def tell_of_another_filter(pilot: Pilot, subscriber: Subscriber, record: RunRecord) -> None:
+    """What the journal masked cannot be compared."""
+    from b2bpilot.ops.dead_letters.filters import MASKED
+
+    before, now = record.parameters.get("filter_policy"), subscriber.subscription.filter_policy
+    if before != now and not MASKED.search(str(before)):
+        pilot.output.notice(
+            f"Its filter policy was changed since the run began: it was {before or 'none'}, and is {now or 'none'}."
+        )
+
+
+def show_end(
+    pilot: Pilot, run_id: str, subscriber: Subscriber, plan: BackfillPlan, dispatch: Dispatch
+) -> None:
     counts = dispatch.counts()
+    changed = plan.to_send + dispatch.earlier - dispatch.total
     fields = {
         "run_id": run_id,
         "environment": pilot.environment.name,
@@ -107,12 +122,13 @@ def show_end(pilot: Pilot, run_id: str, subscriber: Subscriber, dispatch: Dispat
         "messages": dispatch.total,
         **counts,
         "accepted_earlier": dispatch.earlier,
+        "changed_since_plan": changed,
         "seconds": round(dispatch.seconds, 3),
     }
-    pilot.output.record({"backfilled": fields}, text=list(_ended(subscriber, dispatch)))
+    pilot.output.record({"backfilled": fields}, text=list(_ended(subscriber, dispatch, changed)))
 
 
-def _ended(subscriber: Subscriber, dispatch: Dispatch) -> Iterator[str]:
+def _ended(subscriber: Subscriber, dispatch: Dispatch, changed: int) -> Iterator[str]:
     counts = dispatch.counts()
     known = "are known to be" if counts["unknown"] else "were"
     yield (
@@ -121,6 +137,8 @@ def _ended(subscriber: Subscriber, dispatch: Dispatch) -> Iterator[str]:
     )
     if dispatch.earlier:
         yield f"  {dispatch.earlier:,} of them before this attempt"
+    if changed:
+        yield f"  {many(changed, 'row')} more of the plan changed meanwhile, and {'was' if changed == 1 else 'were'} not sent"
     for name, words in (
         ("unknown", "perhaps delivered: no answer came, or none that says so"),
         ("failed", "certainly not delivered"),

@@ -1,4 +1,4 @@
-"""What was asked of a backfill: one value from the command line to the journal and back."""
+"""What was asked of a backfill: from the command line to the journal and back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from b2bpilot.ops.backfill.rebuild import ROWS
 from b2bpilot.ops.dead_letters.expression import Expression
+from b2bpilot.ops.dead_letters.filters import MASKED
+from b2bpilot.ops.runs.journal import NUMBER
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.pipeline.history import Stretch
 from b2bpilot.pipeline.message import parse_time
@@ -21,6 +23,12 @@ class BackfillOptions:
     limit: int | None = None
     rate: float | None = None
     concurrency: int | None = None
+    is_by_plan: bool = False
+    """Whether only messages count that the journal has as planned: its `where` held a phone number, which no journal keeps."""
+
+    @property
+    def names_a_number(self) -> bool:
+        return self.where is not None and NUMBER.search(str(self.where)) is not None
 
     def to_journal(self) -> Mapping[str, object]:
         return {
@@ -33,8 +41,10 @@ class BackfillOptions:
     @classmethod
     def from_journal(cls, parameters: Mapping[str, Any]) -> Self:
         where = parameters.get("where")
+        is_by_plan = where is not None and MASKED.search(where) is not None
         return cls(
-            where=Expression.parse(where, ROWS) if where else None,
+            where=Expression.parse(where, ROWS) if where and not is_by_plan else None,
+            is_by_plan=is_by_plan,
             limit=parameters.get("limit"),
             rate=parameters.get("rate"),
             concurrency=parameters.get("concurrency"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date
 
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.backfill.options import BackfillOptions
@@ -60,9 +60,9 @@ def plan(
     for row, one in rows_decided(database, rows, subscription, options, known=known or {}):
         found.fates[one.fate] += 1
         if one.message is not None:
-            found.days[row.created_at.date()] += 1
+            found.days[row.created_at.astimezone(UTC).date()] += 1
             found.tests += one.message.test
-            found.perhaps_before += one.message.message_id in (known or {})
+            found.perhaps_before += is_unknown((known or {}).get(one.message.message_id))
         if found.looked_at % PAGE == 0:
             observe(found.looked_at)
         if found.to_send + found.fates[RowFate.BEFORE] == options.limit:
@@ -85,10 +85,18 @@ def rows_decided(
     """Yield each row with what becomes of it, oldest first."""
     for row in oldest_first(database, rows):
         one = decided(row, subscription, options.where)
-        if one.message is not None and was_accepted(known.get(one.message.message_id)):
-            one = DecidedRow(fate=RowFate.BEFORE)
+        if one.message is not None:
+            state = known.get(one.message.message_id)
+            if was_accepted(state):
+                one = DecidedRow(fate=RowFate.BEFORE)
+            elif state is None and options.is_by_plan:
+                one = DecidedRow(fate=RowFate.NOT_SELECTED)
         yield row, one
 
 
 def was_accepted(state: MessageState | None) -> bool:
     return state is not None and state.was_accepted
+
+
+def is_unknown(state: MessageState | None) -> bool:
+    return state is not None and state.is_unknown and not state.was_accepted

@@ -11,6 +11,7 @@ from typing import Any
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.ops.dead_letters.marks import Mark, discards_of
 from b2bpilot.ops.inspect.source import MessageEvent, MessageQuestion, SendingRun, SourceAnswer
+from b2bpilot.ops.recipient import PROCESSOR
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.runs import journals
 from b2bpilot.ops.table.row_state import Asked
@@ -64,7 +65,7 @@ class Journals:
 
 
 def _told(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Iterator[MessageEvent | SendingRun]:
-    if entry.get("event") == "sending":
+    if entry.get("event") == "sending" and _other_subscriber(started) is None:
         parameters = started.get("parameters")
         via = parameters.get("via") if isinstance(parameters, dict) else None
         yield SendingRun(run_id=str(started.get("run_id")), via=str(via) if via else None)
@@ -86,9 +87,9 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> MessageEven
         said = _said_of_mark(str(mark), entry.get("why"), str(started.get("command")))
     error = f": {entry['error']}" if entry.get("error") else ""
     sns = f", SNS {entry['sns_message_id']}" if entry.get("sns_message_id") else ""
-    what = (
-        f"{started.get('command')} {started.get('run_id')} by {started.get('operator')}: {said}{sns}{error}"
-    )
+    other = _other_subscriber(started)
+    to = f" to subscriber {other}" if other else ""
+    what = f"{started.get('command')} {started.get('run_id')}{to} by {started.get('operator')}: {said}{sns}{error}"
     parameters = started.get("parameters")
     is_of_a_test = isinstance(parameters, dict) and parameters.get("test") is True
     return MessageEvent(
@@ -98,6 +99,13 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> MessageEven
         is_of_a_test=is_of_a_test,
         sns_message_id=entry.get("sns_message_id"),
     )
+
+
+def _other_subscriber(started: Mapping[str, Any]) -> str | None:
+    """Whom a run sent to, where that is not the processor: what it did says nothing of the row."""
+    parameters = started.get("parameters")
+    named = parameters.get("subscriber") if isinstance(parameters, dict) else None
+    return None if named in (None, PROCESSOR) else str(named)
 
 
 def _said_of_mark(mark: str, why: str | None, command: str) -> str:
