@@ -65,11 +65,11 @@ class Backfill:
             observe=watch(pace),
             keeps_accepted=False,
         )
-        left = Left(messages=planned.to_send)
+        left = NotHandedOut(messages=planned.to_send)
         dispatch = sending.run(self._items(planned, left), total=planned.to_send + earlier, earlier=earlier)
         return replace(dispatch, total=dispatch.total - left.messages) if left.is_end else dispatch
 
-    def _items(self, planned: BackfillPlan, left: Left) -> Iterator[Item]:
+    def _items(self, planned: BackfillPlan, left: NotHandedOut) -> Iterator[Item]:
         decided = rows_decided(
             self.database, planned.rows, self.subscriber.subscription, self.options, known=self.known
         )
@@ -81,14 +81,14 @@ class Backfill:
 
     def _write_plan(self, planned: BackfillPlan, journal: JournalWriter) -> None:
         """Raises JournalFailed."""
-        items = self._items(planned, Left(messages=planned.to_send))
+        items = self._items(planned, NotHandedOut(messages=planned.to_send))
         while page := list(islice(items, PAGE)):
             journal.write(*(_planned(item.message.message_id) for item in page), durable=False)
         journal.write({"event": "plan_written"})
 
 
 @dataclass(slots=True, kw_only=True)
-class Left:
+class NotHandedOut:
     """How many messages of a plan were not handed out yet; at the end of the rows, those that became another thing since."""
 
     messages: int
