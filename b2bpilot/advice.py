@@ -21,7 +21,7 @@ TWO_WORDS = frozenset(
     }
 )
 OF_THE_MACHINE = frozenset(
-    {("demo",), ("explain",), ("subscribers", "new")}
+    {("demo",), ("explain",)}
     | {("local", name) for name in ("up", "down", "status")}
     | {("completion", name) for name in ("install", "uninstall", "show")}
 )

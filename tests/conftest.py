@@ -31,6 +31,7 @@ from tests.databases import Databases
 from tests.distribution import in_order
 from tests.fuzz import drawn
 from tests.moto_costs import make_cheap
+from tests.moto_imports import make_list_imports
 from tests.moto_sqs import make_fit_for_threads
 from tests.workers import WORKER, Workers
 
@@ -84,6 +85,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def moto_takes_one_call_at_a_time() -> None:
     make_fit_for_threads()
+    make_list_imports()
     make_cheap()
 
 

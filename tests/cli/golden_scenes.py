@@ -33,6 +33,7 @@ from b2bpilot.cli.status.screen import screen
 from b2bpilot.cli.status.sparkline import BLOCKS
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.submissions.stuck_view import StuckView
+from b2bpilot.cli.subscribers import app as subscribers_app
 from b2bpilot.cli.subscribers import subscription_view
 from b2bpilot.cli.twilio import findings as twilio_findings
 from b2bpilot.cli.twilio import route, switch
@@ -70,9 +71,13 @@ from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.traffic import Count, Level
+from b2bpilot.ops.subscribers.activity import FailedRuns, WaitingDeadLetters
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
 from b2bpilot.ops.subscribers.filter_policy import Evaluation, KeyVerdict
 from b2bpilot.ops.subscribers.health import Permission, Reason, SubscriptionReport
+from b2bpilot.ops.subscribers.missing import Absence, MissingSubscriber
+from b2bpilot.ops.subscribers.topic_report import SubscriberReport, TopicReport
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import CheckResult, Status
@@ -357,7 +362,9 @@ def diagnose(pilot: Pilot) -> None:
     pilot.output.lines(diagnosis_view.lines(found))
 
 
-def a_subscription(endpoint: str, protocol: str = "lambda") -> Subscription:
+def a_subscription(
+    endpoint: str, protocol: str = "lambda", policy: str = '{"priority": ["high"]}'
+) -> Subscription:
     return Subscription(
         arn=STACK.subscription_arn,
         topic_arn=STACK.topic_arn,
@@ -366,7 +373,7 @@ def a_subscription(endpoint: str, protocol: str = "lambda") -> Subscription:
         owner=STACK.account_id,
         confirmed=True,
         raw_delivery=None,
-        filter_policy='{"priority": ["high"]}',
+        filter_policy=policy,
         filter_policy_scope="MessageAttributes",
         redrive_policy=None,
     )
@@ -374,31 +381,58 @@ def a_subscription(endpoint: str, protocol: str = "lambda") -> Subscription:
 
 def subscribers(pilot: Pilot) -> None:
     access = AwsAccess(region="eu-west-1")
-    lambda_ = a_subscription(
+    processor = a_subscription(
         "arn:aws:lambda:eu-west-1:123456789012:function:b2b-pilot-background-processor-prod"
     )
-    https = a_subscription("https://crm.example.com/webhooks/messages/inbound?token=x", "https")
+    analytics = a_subscription(
+        "arn:aws:lambda:eu-west-1:123456789012:function:analytics-b2b-pilot-prod",
+        policy='{"test": ["false"], "message_type": [{"anything-but": ["location", "button"]}]}',
+    )
+    crm = a_subscription("https://crm.example.com/webhooks/messages/inbound?token=x", "https")
     why = Reason(
         text="what it rejects is gone: it has a filter policy",
         command="aws sns set-subscription-attributes --x y",
     )
-    reports = [
-        SubscriptionReport(
-            subscription=one,
-            is_processor=True,
-            permission=permission,
-            problems=problems,
-            doubts=(),
-            remarks=(),
-        )
-        for one, permission, problems in (
-            (lambda_, Permission.GRANTED, (why,)),
-            (https, Permission.NOT_NEEDED, ()),
-        )
-    ]
-    pilot.output.rows("subscriptions", (subscription_view.row(one, access) for one in reports))
-    for line in subscription_view.reasons(reports[0], access):
-        pilot.output.notice(line)
+    counted = {"failed_runs": 3, "dropped_events": 1, "unwritten_dead_letters": 0}
+    waiting = WaitingDeadLetters(dead_letters=12, oldest=timedelta(hours=5))
+    reports = (
+        a_report(processor, "processor", problems=(why,), backlog=waiting),
+        a_report(analytics, "analytics", failed=FailedRuns(counts=counted)),
+        a_report(crm, "crm", kind=SubscriberKind.OTHER, backlog=WaitingDeadLetters(has_queue=False)),
+    )
+    missing = MissingSubscriber(
+        name="billing",
+        stack="billing-b2b-pilot-prod",
+        commands=("aws cloudformation create-change-set --x y",),
+    )
+    topic = TopicReport(
+        reports=reports,
+        absence=Absence(missing=(missing,)),
+        counts={"published": 1_204, "delivered": 3_612, "failed": 0},
+    )
+    subscribers_app.show(pilot, topic, access)
+
+
+def a_report(
+    one: Subscription,
+    name: str,
+    *,
+    kind: SubscriberKind = SubscriberKind.FUNCTION,
+    problems: tuple[Reason, ...] = (),
+    backlog: WaitingDeadLetters = WaitingDeadLetters(dead_letters=0),  # noqa: B008  # frozen
+    failed: FailedRuns = FailedRuns(),  # noqa: B008  # frozen
+) -> SubscriberReport:
+    permission = Permission.GRANTED if kind is SubscriberKind.FUNCTION else Permission.NOT_NEEDED
+    judged = SubscriptionReport(
+        subscription=one,
+        is_processor=name == "processor",
+        permission=permission,
+        problems=problems,
+        doubts=(),
+        remarks=(),
+    )
+    subscriber = Subscriber(name=name, kind=kind, subscription=one)
+    return SubscriberReport(subscriber=subscriber, report=judged, backlog=backlog, failed_runs=failed)
 
 
 def a_run(**changes: Any) -> RunRecord:

@@ -258,7 +258,7 @@ def test_the_shells_database_is_used_only_without_an_environment(
 
 def test_verbose_says_whom_it_asks(run: Run, staging: Staging) -> None:
     result = run("publish", "-e", "staging", "-v")
-    assert result.stderr == f"b2b-pilot-staging in account {ACCOUNT}, {REGION}\n"
+    assert result.stderr == f"b2b-pilot-staging in account {ACCOUNT}, {REGION}\nAlso reaches: witness\n"
 
 
 def test_a_secret_of_the_stack_never_leaves(run: Run, staging: Staging) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.aws.session import Timeouts
+from b2bpilot.errors import AwsDenied
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
 
@@ -93,16 +94,8 @@ def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
     result = run("subscribers", *ENV)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0].split() == [
-        "health",
-        "protocol",
-        "confirmed",
-        "filter",
-        "redrive",
-        "permission",
-        "endpoint",
-    ]
-    assert lines[2].split() == ["healthy", "lambda", "yes", "none", "yes", "granted", processor]
+    assert lines[0].split("  ")[0] == "health"
+    assert lines[2].split() == ["healthy", "processor", "function", "0", "-", "none", "everything"]
     assert lines[3].startswith("The whole topic in 24 hours: published 0, delivered 0, failed 0")
 
 
@@ -118,6 +111,174 @@ def test_the_former_name_works_the_same_and_stands_in_no_help(
     assert "subscriptions" not in [
         line.split()[0] for line in run("--help").stdout.splitlines() if line.strip()
     ]
+
+
+@pytest.fixture
+def analytics(staging: Staging) -> str:
+    """A subscriber's function with its own dead-letter queue for both senders; the queue's URL."""
+    url = client("sqs").create_queue(QueueName="analytics-b2b-pilot-staging-dlq")["QueueUrl"]
+    admit_sns(url, staging.topic_arn)
+    dead_letters = f"arn:aws:sqs:{REGION}:{ACCOUNT}:analytics-b2b-pilot-staging-dlq"
+    role = client("iam").create_role(RoleName="analytics", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    function = client("lambda").create_function(
+        FunctionName="analytics-b2b-pilot-staging",
+        Runtime="python3.13",
+        Role=role,
+        Handler="x.y",
+        Code={"ZipFile": b"x"},
+        DeadLetterConfig={"TargetArn": dead_letters},
+    )["FunctionArn"]
+    client("lambda").add_permission(
+        FunctionName=function,
+        StatementId="sns",
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+        SourceArn=staging.topic_arn,
+    )
+    policies = {
+        "FilterPolicy": {"test": ["false"], "priority": ["high"]},
+        "RedrivePolicy": {"deadLetterTargetArn": dead_letters},
+    }
+    subscribe(staging, "lambda", function, **policies)
+    return url
+
+
+def failed(function: str, metric: str, number: int) -> None:
+    dimensions = [{"Name": "FunctionName", "Value": function}]
+    client("cloudwatch").put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[{"MetricName": metric, "Value": number, "Dimensions": dimensions}],
+    )
+
+
+def test_a_subscriber_is_told_with_what_waits_and_what_failed(
+    run: Run, staging: Staging, analytics: str
+) -> None:
+    for _ in range(2):
+        client("sqs").send_message(QueueUrl=analytics, MessageBody="x")
+    failed("analytics-b2b-pilot-staging", "Errors", 3)
+    failed("analytics-b2b-pilot-staging", "AsyncEventsDropped", 1)
+
+    shown = run("subscribers", *ENV)
+    found = only(run("subscribers", *ENV, "-o", "json").document["subscriptions"], "lambda")
+
+    line = next(line for line in shown.stdout.splitlines() if " analytics " in line)
+    assert [cell.strip() for cell in line.split("  ") if cell] == [
+        "unhealthy",
+        "analytics",
+        "function",
+        "2",
+        "?",
+        "3 runs, 1 dropped event",
+        "only real messages where priority is high",
+    ]
+    assert "analytics: 2 dead letters wait for somebody" in shown.stderr
+    assert (found["name"], found["kind"], found["processor"]) == ("analytics", "function", False)
+    assert found["dead_letters"] == {"count": 2, "oldest_seconds": None, "has_queue": True, "error": None}
+    assert found["failures_24h"] == {
+        "failed_runs": 3,
+        "dropped_events": 1,
+        "unwritten_dead_letters": 0,
+        "error": None,
+    }
+
+
+def test_what_cannot_be_counted_is_no_zero(run: Run, staging: Staging, analytics: str) -> None:
+    client("sqs").delete_queue(QueueUrl=analytics)
+    elsewhere = f"arn:aws:lambda:{REGION}:210987654321:function:billing"
+    subscribe(staging, "lambda", elsewhere)
+
+    result = run("subscribers", *ENV, "-o", "json")
+    named = {one["name"]: one for one in result.document["subscriptions"]}
+
+    assert named["analytics"]["dead_letters"]["count"] is None
+    assert "does not exist" in named["analytics"]["dead_letters"]["error"]
+    assert "210987654321" in named["billing"]["failures_24h"]["error"]
+    assert named["billing"]["failures_24h"]["failed_runs"] is None
+    assert named["witness"]["failures_24h"] == dict.fromkeys(named["billing"]["failures_24h"])
+    assert named["witness"]["dead_letters"]["has_queue"] is False
+
+
+IMPORT = {"Fn::ImportValue": "b2b-pilot-staging-TopicArn"}
+
+
+def deploy(name: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> None:
+    template = {
+        "Parameters": {"Environment": {"Type": "String", "Default": "staging"}},
+        "Resources": resources,
+        "Outputs": outputs or {},
+    }
+    client("cloudformation").create_stack(
+        StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+    )
+
+
+@pytest.fixture
+def exported(staging: Staging) -> None:
+    value = {"Value": staging.topic_arn, "Export": {"Name": "b2b-pilot-staging-TopicArn"}}
+    deploy("exporting", {"Any": {"Type": "AWS::SQS::Queue"}}, {"TopicArn": value})
+
+
+def unsubscribe(staging: Staging, queue: str) -> None:
+    sns = client("sns")
+    for one in sns.list_subscriptions_by_topic(TopicArn=staging.topic_arn)["Subscriptions"]:
+        if one["Endpoint"].endswith(f":{queue}"):
+            sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+
+
+@pytest.mark.usefixtures("exported", "processor")
+def test_who_is_missing_is_told_with_the_deploy_that_brings_it_back(
+    run: Run, staging: Staging, queue: str
+) -> None:
+    subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
+    unsubscribe(staging, "witness")
+    name = "billing-b2b-pilot-staging"
+    made = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}}
+    deploy(name, made, {"Topic": {"Value": IMPORT}})
+    admit_sns(client("sqs").get_queue_url(QueueName=name)["QueueUrl"], staging.topic_arn)
+    subscribe(staging, "sqs", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
+    before = run("subscribers", *ENV, "-o", "json")
+    unsubscribe(staging, "billing-b2b-pilot-staging")
+    shown, found = run("subscribers", *ENV), run("subscribers", *ENV, "-o", "json")
+
+    assert (before.exit_code, before.document["missing"]) == (0, [])
+    assert (shown.exit_code, found.exit_code) == (1, 1)
+    assert (
+        "billing: missing: stack billing-b2b-pilot-staging imports the topic, "
+        "and no subscription of the topic ends in it\n"
+    ) in shown.stdout
+    (missing,) = found.document["missing"]
+    change_set, *_, executed = missing["commands"]
+    where = "--stack-name billing-b2b-pilot-staging --change-set-name bring-back-the-subscription"
+    assert change_set == (
+        f"aws --region {REGION} cloudformation create-change-set {where} --use-previous-template "
+        "--deployment-mode REVERT_DRIFT --parameters ParameterKey=Environment,UsePreviousValue=true"
+    )
+    assert executed == f"aws --region {REGION} cloudformation execute-change-set {where}"
+    assert found.document["missing_unknown"] == []
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_stack_that_imports_the_topic_for_something_else_is_not_missing(run: Run, staging: Staging) -> None:
+    topic = {"Value": IMPORT}
+    deploy("publisher", {"Queue": {"Type": "AWS::SQS::Queue"}}, {"Topic": topic})
+    deploy("dashboards-b2b-pilot-dev", {"Queue": {"Type": "AWS::SQS::Queue"}}, {"Topic": topic})
+    deploy("analytics-b2b-pilot-staging", {"Queue": {"Type": "AWS::SQS::Queue"}}, {"Topic": topic})
+
+    found = run("subscribers", *ENV, "-o", "json").document["missing"]
+
+    assert [one["name"] for one in found] == ["analytics"]
+
+
+def test_who_is_missing_is_unknown_where_nobody_may_ask(
+    run: Run, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise AwsDenied("AWS denied cloudformation:ListImports", action="cloudformation:ListImports")
+
+    monkeypatch.setattr("b2bpilot.ops.subscribers.missing.importers", denied)
+    result = run("subscribers", *ENV)
+    assert "Unknown who is missing: AWS denied cloudformation:ListImports" in result.stdout
 
 
 def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, staging: Staging) -> None:

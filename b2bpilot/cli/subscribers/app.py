@@ -20,6 +20,7 @@ from b2bpilot.pipeline.message import Priority, Source
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.aws.session import AwsAccess
     from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
     from b2bpilot.ops.subscribers.topic_report import TopicReport
     from b2bpilot.pipeline.message import PilotMessage
@@ -41,7 +42,10 @@ _listing = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_c
 def without_a_word(ctx: typer.Context) -> None:
     """List the topic's subscribers, and whether each can receive what is published.
 
-    Exit code 1: one is unhealthy, or none delivers to the processor.
+    Who is missing is listed, too: a stack that imports the topic while no subscription ends in it. SNS counts failures for the
+    whole topic only; those in the table are runs of the subscriber's own function.
+
+    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor.
 
     Example: b2bpilot subscribers -e prod
     """
@@ -52,7 +56,10 @@ def without_a_word(ctx: typer.Context) -> None:
 def list_(ctx: typer.Context) -> None:
     """List the topic's subscribers, as `b2bpilot subscribers` does.
 
-    Exit code 1: one is unhealthy, or none delivers to the processor.
+    Who is missing is listed, too: a stack that imports the topic while no subscription ends in it. SNS counts failures for the
+    whole topic only; those in the table are runs of the subscriber's own function.
+
+    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor.
 
     Example: b2bpilot subscribers list -e prod
     """
@@ -60,24 +67,27 @@ def list_(ctx: typer.Context) -> None:
 
     pilot = pilot_of(ctx)
     found = report_on_topic(pilot.environment, now=pilot.now())
-    access = pilot.environment.access
-    pilot.output.rows("subscriptions", (subscription_view.row(one, access) for one in found.reports))
-    pilot.output.record({"topic_24h": found.counts}, text=subscription_view.counts(found))
-    _explain(pilot, found)
-    if found.is_unhealthy:
-        raise typer.Exit(UNHEALTHY)
-
-
-def _explain(pilot: Pilot, found: TopicReport) -> None:
-    for report in found.reports:
-        for line in subscription_view.reasons(report, pilot.environment.access):
-            pilot.output.notice(line)
+    show(pilot, found, pilot.environment.access)
     if found.lacks_processor:
         stack = pilot.environment.stack
         pilot.output.notice(
             f"No subscriber is {stack.processor_function_name}: nothing that is published is stored. "
             "Deploy template.yaml again, or see " + our_command("verify", "--only", "topic")
         )
+    if found.is_unhealthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+def show(pilot: Pilot, found: TopicReport, access: AwsAccess) -> None:
+    """Show all of them, and why one is not healthy."""
+    pilot.output.rows("subscriptions", (subscription_view.row(one, access) for one in found.reports))
+    pilot.output.record(
+        {"topic_24h": found.counts, **subscription_view.absence_fields(found.absence, access)},
+        text=[*subscription_view.absent(found.absence, access), *subscription_view.counts(found)],
+    )
+    for report in found.reports:
+        for line in subscription_view.reasons(report, access):
+            pilot.output.notice(line)
 
 
 def try_message(

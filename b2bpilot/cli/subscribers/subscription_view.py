@@ -8,55 +8,96 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import Words
 from b2bpilot.aws import pasted
 from b2bpilot.cli.output import Row, Tone, Toned, of_state
+from b2bpilot.cli.text.durations import in_largest_unit
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
     from b2bpilot.aws.subscriptions import Subscription
+    from b2bpilot.ops.subscribers.activity import FailedRuns, WaitingDeadLetters
+    from b2bpilot.ops.subscribers.discovery import Subscriber
     from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
-    from b2bpilot.ops.subscribers.health import Reason, SubscriptionReport
-    from b2bpilot.ops.subscribers.topic_report import TopicReport
+    from b2bpilot.ops.subscribers.health import Reason
+    from b2bpilot.ops.subscribers.missing import Absence
+    from b2bpilot.ops.subscribers.topic_report import SubscriberReport, TopicReport
 
-NONE, UNKNOWN = "none", "unknown"
+UNKNOWN = "unknown"
 PEOPLE = frozenset({"sms", "email", "email-json"})
 """Protocols whose endpoint is a person's number or address."""
 
 
-def row(report: SubscriptionReport, access: AwsAccess) -> Row:
-    found = report.subscription
+def row(found: SubscriberReport, access: AwsAccess) -> Row:
+    from b2bpilot.ops.subscribers.in_words import in_words
+
+    subscriber, subscription = found.subscriber, found.subscriber.subscription
+    is_known = subscription.attributes_error is None
+    takes = in_words(subscription.filter_policy, subscription.filter_policy_scope) if is_known else None
     return Row(
-        fields=_identity(found)
+        fields=_identity(subscription)
         | {
-            "owner": found.owner,
-            "confirmed": found.confirmed,
-            "filter_policy": found.filter_policy,
-            "filter_policy_scope": found.filter_policy_scope,
-            "redrive_queue": found.redrive_target_arn,
-            "permission": report.permission.value,
-            "processor": report.is_processor,
-            "verdict": report.health.value,
-            "problems": [_reason(one, access) for one in report.problems],
-            "doubts": [_reason(one, access) for one in report.doubts],
-            "remarks": [_reason(one, access) for one in report.remarks],
+            "name": shown_name(subscriber),
+            "kind": subscriber.kind.value,
+            "owner": subscription.owner,
+            "confirmed": subscription.confirmed,
+            "filter": takes,
+            "filter_policy": subscription.filter_policy,
+            "filter_policy_scope": subscription.filter_policy_scope,
+            "redrive_queue": subscription.redrive_target_arn,
+            "dead_letter_queues": list(subscriber.dead_letter_queue_arns),
+            "functions": [arn for arn in (subscriber.function_arn, *subscriber.other_function_arns) if arn],
+            "dead_letters": _backlog_fields(found.backlog),
+            "failures_24h": _failure_fields(found.failed_runs),
+            "permission": found.report.permission.value,
+            "processor": subscriber.is_processor,
+            "verdict": found.health.value,
+            "problems": [_reason(one, access) for one in found.problems],
+            "doubts": [_reason(one, access) for one in found.doubts],
+            "remarks": [_reason(one, access) for one in found.report.remarks],
         },
         columns={
-            "health": of_state(report.health.value),
-            "protocol": found.protocol,
-            "confirmed": _confirmed(found),
-            "filter": _policy(found, found.filter_policy),
-            "redrive": _policy(found, found.redrive_policy),
-            "permission": of_state(report.permission.value),
-            "endpoint": name(found),
+            "health": of_state(found.health.value),
+            "subscriber": shown_name(subscriber),
+            "kind": subscription.protocol if subscriber.kind.value == "other" else subscriber.kind.value,
+            "dead letters": _dead_letters(found.backlog),
+            "oldest": _oldest(found.backlog),
+            "failures in 24 h": _failures(found.failed_runs),
+            "takes": takes or UNKNOWN,
         },
     )
 
 
-def reasons(report: SubscriptionReport, access: AwsAccess) -> Iterator[Words]:
-    """Return what speaks against a subscription, each with the command that fixes it."""
-    for one in (*report.problems, *report.doubts, *report.remarks):
-        yield f"{name(report.subscription)}: {one.text}"
+def reasons(found: SubscriberReport, access: AwsAccess) -> Iterator[Words]:
+    """Return what speaks against a subscriber, each with the command that fixes it."""
+    for one in (*found.problems, *found.doubts, *found.report.remarks):
+        yield f"{shown_name(found.subscriber)}: {one.text}"
         if one.command:
             yield "  " + Toned(runnable(one.command, access), Tone.COMMAND)
+
+
+def absent(found: Absence, access: AwsAccess) -> Iterator[Words]:
+    """Return who is missing, each with the commands that bring it back, and of what it is not known."""
+    for one in found.missing:
+        yield f"{one.name}: missing: {one.text}"
+        for command in one.commands:
+            yield "  " + Toned(runnable(command, access), Tone.COMMAND)
+    for text in found.unknown:
+        yield f"Unknown {text}"
+
+
+def absence_fields(found: Absence, access: AwsAccess) -> dict[str, object]:
+    return {
+        "missing": [
+            {
+                "name": one.name,
+                "stack": one.stack,
+                "text": one.text,
+                "commands": [runnable(command, access) for command in one.commands],
+            }
+            for one in found.missing
+        ],
+        "missing_unknown": list(found.unknown),
+    }
 
 
 def counts(topic_report: TopicReport) -> list[str]:
@@ -65,6 +106,55 @@ def counts(topic_report: TopicReport) -> list[str]:
         return [f"SNS's counts of the last 24 hours are unknown: {topic_report.counts_error}"]
     parts = [f"{label.replace('_', ' ')} {count:,}" for label, count in topic_report.counts.items()]
     return [f"The whole topic in 24 hours: {', '.join(parts)}"]
+
+
+def shown_name(subscriber: Subscriber) -> str:
+    """Return its short name; of an address or a URL what may be shown."""
+    is_named = subscriber.subscription.endpoint.startswith("arn:")
+    return subscriber.name if is_named else name(subscriber.subscription)
+
+
+def _backlog_fields(found: WaitingDeadLetters) -> dict[str, object]:
+    return {
+        "count": found.dead_letters,
+        "oldest_seconds": round(found.oldest.total_seconds()) if found.oldest is not None else None,
+        "has_queue": found.has_queue,
+        "error": found.error,
+    }
+
+
+def _failure_fields(found: FailedRuns) -> dict[str, object]:
+    from b2bpilot.ops.subscribers.activity import COUNTED
+
+    return {**(found.counts or dict.fromkeys(COUNTED)), "error": found.error}
+
+
+def _dead_letters(found: WaitingDeadLetters) -> str:
+    if not found.has_queue:
+        return "no queue"
+    return "?" if found.dead_letters is None else f"{found.dead_letters:,}"
+
+
+def _oldest(found: WaitingDeadLetters) -> str:
+    if not found.dead_letters:
+        return "-" if found.dead_letters == 0 or not found.has_queue else "?"
+    return "?" if found.oldest is None else in_largest_unit(found.oldest.total_seconds())
+
+
+def _failures(found: FailedRuns) -> str:
+    """Without a function CloudWatch counts nothing of a single subscriber."""
+    if found.error:
+        return "?"
+    if found.counts is None:
+        return "not counted"
+    said = {
+        "failed_runs": "run",
+        "dropped_events": "dropped event",
+        "unwritten_dead_letters": "lost dead letter",
+    }
+    return (
+        ", ".join(many(found.counts[key], noun) for key, noun in said.items() if found.counts[key]) or "none"
+    )
 
 
 def evaluation_row(evaluated: SubscriptionEvaluation, *, reveal: bool) -> Row:
@@ -140,18 +230,6 @@ def _address(text: str) -> str:
 
 def _reason(one: Reason, access: AwsAccess) -> dict[str, Words | None]:
     return {"text": one.text, "command": runnable(one.command, access) if one.command else None}
-
-
-def _policy(found: Subscription, policy: str | None) -> str:
-    if found.attributes_error is not None:
-        return UNKNOWN
-    return "yes" if policy else NONE
-
-
-def _confirmed(found: Subscription) -> str:
-    from b2bpilot.ops.subscribers.health import confirms_itself
-
-    return "not needed" if found.confirmed is None and confirms_itself(found) else _word(found.confirmed)
 
 
 def _word(value: bool | None) -> str:

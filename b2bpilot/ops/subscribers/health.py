@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from b2bpilot.advice import Words
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.recipient import Recipient
@@ -44,7 +45,7 @@ class Reason:
     """One thing that speaks against a subscription. `command` fixes it, where there is one."""
 
     text: str
-    command: str | None = None
+    command: Words | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,11 @@ class SubscriptionReport:
     doubts: tuple[Reason, ...]
     remarks: tuple[Reason, ...]
 
-    @property
-    def health(self) -> Health:
-        if self.problems:
-            return Health.UNHEALTHY
-        return Health.UNKNOWN if self.doubts else Health.HEALTHY
+
+def health_of(problems: Sequence[Reason], doubts: Sequence[Reason]) -> Health:
+    if problems:
+        return Health.UNHEALTHY
+    return Health.UNKNOWN if doubts else Health.HEALTHY
 
 
 def report(

@@ -20,8 +20,7 @@ def require_name(name: str) -> None:
         )
     if name == PROCESSOR:
         raise UsageError(f"{name!r} is b2bpilot's own subscriber", hint="choose another name")
-    if CORE in name:
+    if name.startswith(CORE):
         raise UsageError(
-            f"{name!r} has {CORE} in it, which comes after the name in its stack's",
-            hint="choose another name",
+            f"{name!r} begins with {CORE}, as the core's own names do", hint="choose another name"
         )

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.aws.policies import ResourcePolicy, function_policy, queue_policy
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError
+from b2bpilot.ops.asking import Inquiry, InquiryAnswer
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscribers.activity import (
+    FailedRuns,
+    WaitingDeadLetters,
+    ages,
+    backlog,
+    dated,
+    failed_runs,
+)
 from b2bpilot.ops.subscribers.admission import admits
+from b2bpilot.ops.subscribers.discovery import Subscriber, subscribers_of
 from b2bpilot.ops.subscribers.health import (
     Health,
     Permission,
     PermissionReading,
+    Reason,
     SubscriptionReport,
+    health_of,
     report,
 )
+from b2bpilot.ops.subscribers.missing import Absence, ImportingStack, absence, importing_stacks
+from b2bpilot.plural import many
 
 DAY = timedelta(days=1)
 AT_ONCE = 8
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
+SECONDS = 30.0
+"""Who is missing is asked beside the rest, and keeps it no longer than its own limits would."""
 COUNTED = {
     "published": "NumberOfMessagesPublished",
     "delivered": "NumberOfNotificationsDelivered",
@@ -40,22 +57,59 @@ READERS: Mapping[str, tuple[Callable[..., ResourcePolicy], str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberReport:
+    """A subscriber, whether it can receive, and what became of what it received."""
+
+    subscriber: Subscriber
+    report: SubscriptionReport
+    backlog: WaitingDeadLetters
+    failed_runs: FailedRuns
+
+    @property
+    def problems(self) -> tuple[Reason, ...]:
+        """What can be received and waits as dead letters is unhealthy, too."""
+        return (*self.report.problems, *self._dead_letters())
+
+    @property
+    def doubts(self) -> tuple[Reason, ...]:
+        error = self.backlog.error
+        unknown = (Reason(text=f"how many dead letters it has is unknown: {error}"),) if error else ()
+        return (*self.report.doubts, *unknown)
+
+    @property
+    def health(self) -> Health:
+        return health_of(self.problems, self.doubts)
+
+    def _dead_letters(self) -> Iterator[Reason]:
+        if number := self.backlog.dead_letters:
+            yield Reason(
+                text=f"{many(number, 'dead letter')} {'waits' if number == 1 else 'wait'} for somebody",
+                command=our_command("dlq", "list") if self.subscriber.is_processor else None,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TopicReport:
-    """All subscriptions of the topic. `counts` are of the topic for the last 24 hours: SNS has none per subscription
+    """All subscribers of the topic. `counts` are of the topic for the last 24 hours: SNS has none per subscription
     (docs/aws-facts.md#sns-metrics). None of them when CloudWatch could not be asked; `counts_error` then says why."""
 
-    reports: tuple[SubscriptionReport, ...]
+    reports: tuple[SubscriberReport, ...]
+    absence: Absence
     counts: Mapping[str, int] | None
     counts_error: AwsError | None = None
 
     @property
     def lacks_processor(self) -> bool:
         """Whether nothing that is published reaches the processor."""
-        return not any(one.is_processor for one in self.reports)
+        return not any(one.subscriber.is_processor for one in self.reports)
 
     @property
     def is_unhealthy(self) -> bool:
-        return self.lacks_processor or any(one.health is Health.UNHEALTHY for one in self.reports)
+        return (
+            self.lacks_processor
+            or bool(self.absence.missing)
+            or any(one.health is Health.UNHEALTHY for one in self.reports)
+        )
 
 
 def report_on_topic(environment: Environment, *, now: datetime) -> TopicReport:
@@ -63,10 +117,36 @@ def report_on_topic(environment: Environment, *, now: datetime) -> TopicReport:
     access = environment.access
     with ThreadPoolExecutor(AT_ONCE) as pool:
         counts = pool.submit(_counts, access, environment.stack.topic_arn, now)
-        found = subscriptions(access, environment.stack.topic_arn, timeouts=TIMEOUTS)
-        reports = tuple(pool.map(lambda one: _report(one, environment), found))
+        importing = Inquiry(lambda: importing_stacks(environment, timeouts=TIMEOUTS), seconds=SECONDS)
+        found = subscribers_of(environment)
+        queues = {arn for one in found for arn in one.dead_letter_queue_arns}
+        runs = pool.submit(failed_runs, found, environment, now=now, timeouts=TIMEOUTS)
+        oldest = pool.submit(ages, queues, environment, now=now, timeouts=TIMEOUTS)
+        backlogs = [pool.submit(backlog, one, environment, timeouts=TIMEOUTS) for one in found]
+        reports = pool.map(lambda one: _report(one.subscription, environment), found)
         counted, error = counts.result()
-    return TopicReport(reports=reports, counts=counted, counts_error=error)
+        return TopicReport(
+            reports=tuple(
+                SubscriberReport(
+                    subscriber=one,
+                    report=report,
+                    backlog=dated(waiting.result(), one, oldest.result()),
+                    failed_runs=failed,
+                )
+                for one, report, waiting, failed in zip(found, reports, backlogs, runs.result(), strict=True)
+            ),
+            absence=_absence(importing.answer(), found, environment),
+            counts=counted,
+            counts_error=error,
+        )
+
+
+def _absence(
+    answer: InquiryAnswer[list[ImportingStack]], found: Sequence[Subscriber], environment: Environment
+) -> Absence:
+    if answer.value is None:
+        return Absence(unknown=(f"who is missing: {answer.error}",))
+    return absence(answer.value, [one.subscription for one in found], environment)
 
 
 def _report(subscription: Subscription, environment: Environment) -> SubscriptionReport:

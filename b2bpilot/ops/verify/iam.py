@@ -27,6 +27,8 @@ PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-backgr
 REDRIVER = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-dead-letter-redriver-{environment}"
 SUBSCRIBERS_FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:*-b2b-pilot-{environment}"
 SUBSCRIBERS_QUEUES = "arn:{partition}:sqs:{region}:{account}:*-b2b-pilot-{environment}"
+SUBSCRIBERS_DEAD_LETTERS = f"{SUBSCRIBERS_QUEUES}-dlq"
+SUBSCRIBERS_STACKS = "arn:{partition}:cloudformation:{region}:{account}:stack/*-b2b-pilot-{environment}/*"
 MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
 LOG_GROUPS = tuple(
     f"arn:{{partition}}:logs:{{region}}:{{account}}:log-group:/aws/lambda/b2b-pilot-{name}-{{environment}}:*"
@@ -47,9 +49,11 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudformation:CreateChangeSet": (STACK,),
     "cloudformation:DescribeChangeSet": (STACK,),
     "cloudformation:DescribeStackResources": (ANYTHING,),
-    "cloudformation:DescribeStacks": (STACK,),
+    "cloudformation:DescribeStacks": (STACK, SUBSCRIBERS_STACKS),
     "cloudformation:ExecuteChangeSet": (STACK,),
     "cloudformation:GetTemplate": (STACK,),
+    "cloudformation:ListImports": (ANYTHING,),
+    "cloudformation:ListStackResources": (SUBSCRIBERS_STACKS,),
     "cloudwatch:DescribeAlarms": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
     "iam:SimulatePrincipalPolicy": ROLES,
@@ -59,7 +63,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "lambda:GetFunctionConcurrency": FUNCTIONS,
     "lambda:GetFunctionConfiguration": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
     "lambda:GetFunctionEventInvokeConfig": FUNCTIONS,
-    "lambda:GetPolicy": FUNCTIONS,
+    "lambda:GetPolicy": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
     "lambda:InvokeFunction": (PROCESSOR, REDRIVER, SUBSCRIBERS_FUNCTIONS),
     "lambda:ListEventSourceMappings": (ANYTHING,),
     "lambda:ListTags": (MAPPING,),
@@ -76,8 +80,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sns:Publish": (TOPIC,),
     "sqs:ChangeMessageVisibility": (QUEUE,),
     "sqs:DeleteMessage": (QUEUE,),
-    "sqs:GetQueueAttributes": (QUEUE, SUBSCRIBERS_QUEUES),
-    "sqs:GetQueueUrl": (QUEUE, SUBSCRIBERS_QUEUES),
+    "sqs:GetQueueAttributes": (QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
+    "sqs:GetQueueUrl": (QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
     "sqs:ReceiveMessage": (QUEUE,),
     "sqs:SendMessage": (QUEUE, SUBSCRIBERS_QUEUES),
     "sts:GetCallerIdentity": (ANYTHING,),
@@ -105,6 +109,14 @@ ADMISSION = (
     "lambda:GetFunctionConfiguration",
     "sqs:GetQueueUrl",
     "sqs:GetQueueAttributes",
+)
+SUBSCRIBERS = (
+    *SUBSCRIPTIONS_OF_TOPIC,
+    *ADMISSION,
+    "cloudformation:ListImports",
+    "cloudformation:ListStackResources",
+    "cloudwatch:GetMetricData",
+    "lambda:ListEventSourceMappings",
 )
 REMOTE = (
     "lambda:GetEventSourceMapping",
@@ -147,8 +159,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "submissions stuck": STORY,
     "submissions show": ROWS,
     "submissions republish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
-    "subscribers": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
-    "subscribers list": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
+    "subscribers": SUBSCRIBERS,
+    "subscribers list": SUBSCRIBERS,
     "subscribers test": SUBSCRIPTIONS_OF_TOPIC,
     "subscribers new": (*FIND, "sns:ListSubscriptionsByTopic"),
     "subscribers backfill": (

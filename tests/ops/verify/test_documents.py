@@ -123,7 +123,7 @@ def test_the_functions_and_the_schedule_are_those_of_the_template() -> None:
     functions = re.findall(r"FunctionName: !Sub (\S+)", template)
     allowed = [
         where.split(":", 5)[5]
-        for action in ("lambda:GetPolicy", "scheduler:GetSchedule")
+        for action in ("lambda:GetFunctionConcurrency", "scheduler:GetSchedule")
         for where in resources(action, Names(environment="${Environment}"))
     ]
 

@@ -1,0 +1,131 @@
+"""Who is missing: a stack that imports the topic, and of which nothing is subscribed to it (decision 38)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from b2bpilot.aws.imports import DeployedWith, StackResource, deployed_with, importers, stack_resources
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.stack import PREFIX
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscribers.discovery import resource_name
+
+SUBSCRIPTION = "AWS::SNS::Subscription"
+ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}
+CHANGE_SET = "bring-back-the-subscription"
+AT_ONCE = 8
+NOTHING = DeployedWith(parameters=(), capabilities=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportingStack:
+    """A stack that imports the topic. `error` says why its resources are not known."""
+
+    name: str
+    resources: tuple[StackResource, ...] = ()
+    deployed: DeployedWith = NOTHING
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingSubscriber:
+    """Whose subscription is gone. `commands` bring it back, one after another."""
+
+    name: str
+    stack: str
+    commands: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"stack {self.stack} imports the topic, and no subscription of the topic ends in it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Who is missing, as far as it is known; `unknown` says of what it is not."""
+
+    missing: tuple[MissingSubscriber, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def importing_stacks(environment: Environment, *, timeouts: Timeouts) -> list[ImportingStack]:
+    """Ask for all that import the topic, each looked at beside the others. Raises AwsError."""
+    access = environment.access
+
+    def look(name: str) -> ImportingStack:
+        try:
+            return ImportingStack(
+                name=name,
+                resources=tuple(stack_resources(access, name, timeouts=timeouts)),
+                deployed=deployed_with(access, name, timeouts=timeouts),
+            )
+        except AwsError as exc:
+            return ImportingStack(name=name, error=str(exc))
+
+    names = importers(access, f"{PREFIX}{environment.name}-TopicArn", timeouts=timeouts)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(look, names))
+
+
+def absence(
+    stacks: Iterable[ImportingStack], found: Sequence[Subscription], environment: Environment
+) -> Absence:
+    """Tell which of the stacks are not among the topic's subscriptions."""
+    unread = [one for one in stacks if one.error]
+    missing = [
+        one
+        for one in stacks
+        if one.error is None
+        and _wants_messages(one, environment)
+        and not any(_ends_in(subscription, one) for subscription in found)
+    ]
+    return Absence(
+        missing=tuple(
+            MissingSubscriber(name=_name(one, environment), stack=one.name, commands=_deploy(one))
+            for one in missing
+        ),
+        unknown=tuple(f"whether stack {one.name} is subscribed: {one.error}" for one in unread),
+    )
+
+
+def _wants_messages(stack: ImportingStack, environment: Environment) -> bool:
+    """Others import the topic to publish, or to watch it: a subscriber says so by its name, or has a subscription to make."""
+    is_named = stack.name.endswith(_suffix(environment))
+    return is_named or any(one.type == SUBSCRIPTION for one in stack.resources)
+
+
+def _ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
+    name, kind = resource_name(subscription.endpoint), ENDPOINTS.get(subscription.protocol)
+    return any(
+        one.physical_id == subscription.arn
+        or (one.type == kind and one.physical_id.rpartition("/")[2] == name)
+        for one in stack.resources
+    )
+
+
+def _deploy(stack: ImportingStack) -> tuple[str, ...]:
+    """CloudFormation believes that the subscription is there: an ordinary deploy of an unchanged template makes nothing. One that
+    is told to revert drift makes it anew (docs/aws-facts.md#reverting-drift)."""
+    where = f"--stack-name {shlex.quote(stack.name)} --change-set-name {CHANGE_SET}"
+    parameters = " ".join(f"ParameterKey={name},UsePreviousValue=true" for name in stack.deployed.parameters)
+    capabilities = " ".join(stack.deployed.capabilities)
+    return (
+        f"aws cloudformation create-change-set {where} --use-previous-template --deployment-mode REVERT_DRIFT"
+        + (f" --parameters {parameters}" if parameters else "")
+        + (f" --capabilities {capabilities}" if capabilities else ""),
+        f"aws cloudformation wait change-set-create-complete {where}",
+        f"aws cloudformation execute-change-set {where}",
+    )
+
+
+def _name(stack: ImportingStack, environment: Environment) -> str:
+    return stack.name.removesuffix(_suffix(environment))
+
+
+def _suffix(environment: Environment) -> str:
+    return f"-{PREFIX}{environment.name}"
