@@ -24,7 +24,8 @@ made of the function's name runs each of them again after that (powertools-lambd
 handler: two that share it each take messages from the other. Changing the name means a new subscriber.
 
 The database is DATABASE_URL, or what the secret DATABASE_SECRET_ARN says: a field DATABASE_URL, or username and password as
-RDS writes them, with host, port and dbname there or in DATABASE_HOST, DATABASE_PORT and DATABASE_NAME. The table comes from
+RDS writes them, with host, port and dbname there or in DATABASE_HOST, DATABASE_PORT and DATABASE_NAME. A URL that says
+sslmode=verify-full believes the CAs in rds.pem beside this file, unless it names others with sslrootcert. The table comes from
 `b2bpilot migrate --only deliveries --database-url URL`. Behind an SQS queue the event source mapping needs
 ReportBatchItemFailures: without it SQS deletes what failed.
 
@@ -45,6 +46,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, LiteralString, Protocol
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ QUOTABLE: Final = 3
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 NUMBER: Final = re.compile(r"\d{7,}")
 
+CAS: Final = Path(__file__).with_name("rds.pem")
 WAITS: Final[Mapping[str, str]] = {
     "connect_timeout": "5",
     "tcp_user_timeout": "10000",
@@ -114,12 +117,12 @@ COMPLETE: Final[LiteralString] = """
     SET status = 'completed', lease_expires_at = NULL, last_error = NULL, completed_at = clock_timestamp(),
         updated_at = clock_timestamp()
     WHERE subscriber = %(subscriber)s AND message_id = %(message_id)s AND attempts = %(attempts)s
-        AND status = 'processing'
+        AND status = 'processing' AND now() = %(began)s
 """
-"""A run that outlived its lease finds no row where another took the message: what it did is rolled back."""
+"""A run that outlived its lease finds no row where another took the message: what it did is rolled back. `now()` is the start
+of the transaction: another one began when the code ended ours."""
 
 STILL_OURS: Final[LiteralString] = "SELECT now() = %(began)s"
-"""`now()` is the start of the transaction: it is another moment when the code has ended ours."""
 
 FAIL: Final[LiteralString] = """
     UPDATE b2b_pilot_deliveries
@@ -260,8 +263,7 @@ class OnceHandler:
         with connection.transaction():
             began = self._database.limit(connection, max(left - TO_END, TO_END))
             self.body(message, connection)
-            self._database.require_unended(connection, began)
-            self._database.complete(connection, claim)
+            self._database.complete(connection, claim, began)
             is_completed = True
         if not is_completed:
             raise NotUsable("the code rolled its transaction back: raise an error to get the message again")
@@ -328,7 +330,9 @@ class Database:
 
     def connection(self) -> psycopg.Connection:
         """Return one in autocommit mode. Raises NotUsable, and psycopg's errors."""
-        if self._connection is None or self._connection.closed:
+        if self._connection is not None and not is_unused(self._connection):
+            self.close()
+        if self._connection is None:
             self._connection = connect(database_url(), application_name=self._application_name)
         return self._connection
 
@@ -362,25 +366,20 @@ class Database:
         began: datetime = self._execute(connection, LIMIT, values).fetchall()[0][0]
         return began
 
-    def require_unended(self, connection: psycopg.Connection, began: datetime) -> None:
-        """Raise NotUsable when the code has ended the transaction that it was given."""
+    def complete(self, connection: psycopg.Connection, claim: Values, began: datetime) -> None:
+        """Mark the message completed, in the transaction that began then. Raises LeaseLost, and NotUsable when the code has
+        ended that one."""
         from psycopg.pq import TransactionStatus
 
         status = connection.info.transaction_status
         if status is TransactionStatus.INERROR:
             raise NotUsable("the code went on after a statement failed: its transaction is rolled back")
-        is_ours = status is TransactionStatus.INTRANS and self._execute(
-            connection, STILL_OURS, {"began": began}
-        )
-        if not is_ours or is_ours.fetchone() != (True,):
-            raise NotUsable(
-                "the code ended its transaction itself: what it did may stay, and will be done again"
-            )
-
-    def complete(self, connection: psycopg.Connection, claim: Values) -> None:
-        """Mark the message completed. Raises LeaseLost."""
-        if self._execute(connection, COMPLETE, claim).rowcount != 1:
+        values = {**claim, "began": began}
+        if status is not TransactionStatus.IDLE and self._execute(connection, COMPLETE, values).rowcount == 1:
+            return
+        if self._execute(connection, STILL_OURS, values).fetchone() == (True,):
             raise LeaseLost
+        raise NotUsable("the code ended its transaction itself: what it did may stay, and will be done again")
 
     def fail(self, claim: Values, error: str) -> None:
         self._execute(self.connection(), FAIL, {**claim, "error": error})
@@ -442,6 +441,13 @@ def described(exc: Exception, message: Message | None) -> str:
     return f"{type(exc).__name__}: {text}"[:ERROR_LENGTH]
 
 
+def is_unused(connection: psycopg.Connection) -> bool:
+    """Whether a claim would be committed on it: code that ended its transaction may have left another one open."""
+    from psycopg.pq import TransactionStatus
+
+    return connection.info.transaction_status is TransactionStatus.IDLE and connection.autocommit
+
+
 def database_url(environ: Mapping[str, str] = os.environ) -> str:
     """Return where the database is. Raises NotUsable. A secret is read again for each new connection: it may be rotated."""
     if url := environ.get("DATABASE_URL"):
@@ -462,13 +468,21 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection:
         named = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
         raise NotUsable("the database URL is none: postgresql://USER:PASSWORD@HOST:5432/DATABASE") from None
-    waits = {name: value for name, value in WAITS.items() if name not in named}
+    known = {**WAITS, **authorities(named)}
     return psycopg.connect(
-        make_conninfo(dsn, **waits),
+        make_conninfo(dsn, **{name: value for name, value in known.items() if name not in named}),
         autocommit=True,
         prepare_threshold=None,
         application_name=application_name,
     )
+
+
+def authorities(named: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return whom a connection believes that verifies the server and names nobody: the CAs of RDS, where their file is here."""
+    mode = str(named.get("sslmode") or environ.get("PGSSLMODE") or "")
+    if not mode.startswith("verify") or "PGSSLROOTCERT" in environ or not CAS.is_file():
+        return {}
+    return {"sslrootcert": str(CAS)}
 
 
 def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
@@ -491,22 +505,23 @@ def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
 
 
 def _of_notification(notification: Mapping[str, Any]) -> Message:
-    attributes = notification.get("MessageAttributes") or {}
-    return _decoded(notification.get("Message"), _values(attributes, "Value"))
+    return _decoded(notification.get("Message"), _values(notification.get("MessageAttributes"), "Value"))
 
 
 def _of_sqs(record: Mapping[str, Any]) -> Message:
     document = _document(record.get("body"))
     if document.get("Type") == "Notification":
         return _of_notification(document)
-    return _decoded(record.get("body"), _values(record.get("messageAttributes") or {}, "stringValue"))
+    return _decoded(record.get("body"), _values(record.get("messageAttributes"), "stringValue"))
 
 
-def _values(attributes: Mapping[str, Mapping[str, Any]], field_name: str) -> dict[str, str]:
+def _values(attributes: object, field_name: str) -> dict[str, str]:
     """Return attributes by name; a binary one, which b2bpilot never writes, is left out."""
+    if not isinstance(attributes, dict | None):
+        raise NotReadable("the attributes are not an object")
     return {
         name: entry[field_name]
-        for name, entry in attributes.items()
+        for name, entry in (attributes or {}).items()
         if isinstance(entry, dict) and isinstance(entry.get(field_name), str)
     }
 
@@ -523,7 +538,7 @@ def _decoded(body: object, attributes: Mapping[str, str]) -> Message:
     try:
         return Message(
             message_id=str(uuid.UUID(document["message_id"])),
-            source=str(document.get("source", "")),
+            source=source if isinstance(source := document.get("source"), str) else "",
             received_at=_moment(document["received_at"]),
             test=document.get("test") is True,
             params=params,
