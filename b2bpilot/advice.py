@@ -21,7 +21,7 @@ TWO_WORDS = frozenset(
     }
 )
 OF_THE_MACHINE = frozenset(
-    {("demo",), ("explain",)}
+    {("demo",), ("explain",), ("subscribers", "new")}
     | {("local", name) for name in ("up", "down", "status")}
     | {("completion", name) for name in ("install", "uninstall", "show")}
 )

@@ -1,7 +1,7 @@
 """AWS in one process: ministack, with its Lambda replaced by our runtime. `python -m b2bpilot.local.emulator` starts it.
 
 Which seams are replaced, why, and what was measured without it: docs/decisions/0001-emulator.md. Settings come in environment
-variables (ministack's own, and the four below). It ends, saving its state, when its standard input closes: that is how it
+variables (ministack's own, and the five below). It ends, saving its state, when its standard input closes: that is how it
 notices that its parent is gone, however that died.
 """
 
@@ -31,6 +31,7 @@ from b2bpilot.local import packages
 from b2bpilot.local.bridge import Runtime
 from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
+from b2bpilot.local.emulator_mappings import MappingSeam
 from b2bpilot.local.emulator_stacks import StackSeam
 from b2bpilot.local.emulator_topic import TopicSeam
 from b2bpilot.local.parent_watch import end_when_input_closes
@@ -39,6 +40,7 @@ ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"
 RUNTIME_KEY = "B2BPILOT_LOCAL_RUNTIME_KEY"
 EVENTS_PATH = "B2BPILOT_LOCAL_EVENTS"
+TIME_SCALE = "B2BPILOT_LOCAL_TIME_SCALE"
 
 RESPONSE_MARGIN_SECONDS = 10
 
@@ -58,6 +60,7 @@ def main() -> None:
     LambdaSeams(runtime).install()
     TopicSeam(runtime, replace).install()
     StackSeam().install()
+    MappingSeam(replace, time_scale=float(os.environ.pop(TIME_SCALE))).install()
     AlarmSeam(replace).install()
     read_templates_with_libyaml()
     read_models_with_one_loader()

@@ -12,7 +12,7 @@ import urllib3
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION
-from b2bpilot.local.emulator import ACCESS_KEY_ID, EVENTS_PATH, RUNTIME_KEY, RUNTIME_URL
+from b2bpilot.local.emulator import ACCESS_KEY_ID, EVENTS_PATH, RUNTIME_KEY, RUNTIME_URL, TIME_SCALE
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import Identity
 from b2bpilot.pipeline.waiting import wait_until
@@ -34,6 +34,7 @@ class EmulatorProcess:
         runtime_url: str,
         runtime_key: str,
         events: Path,
+        time_scale: float,
         lock: int,
     ) -> None:
         port = free_port(identity.port)
@@ -49,6 +50,7 @@ class EmulatorProcess:
                     RUNTIME_URL: runtime_url,
                     RUNTIME_KEY: runtime_key,
                     EVENTS_PATH: str(events),
+                    TIME_SCALE: str(time_scale),
                 },
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -39,6 +39,7 @@ from b2bpilot.local.subscribers.stacks import DeployedSubscriber, delete_others,
 from b2bpilot.local.timing import lease_seconds
 from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.ops import migrations
 
 Progress = Callable[[str], None]
 
@@ -118,7 +119,7 @@ def running(
         server = RuntimeServer()
         cleanup.callback(server.server_close)
         progress("starting AWS (ministack) and PostgreSQL")
-        emulator, postgres = _processes(cleanup, home, identity, server, lock)
+        emulator, postgres = _processes(cleanup, home, identity, server, lock, time_scale=time_scale)
         release.migrate(postgres.url)
         emulator.wait_until_ready()
         progress("deploying template.yaml")
@@ -151,7 +152,9 @@ def _subscribers(
     deployed = []
     for folder in folders:
         progress(f"deploying the subscriber {folder.name}")
-        deployed.append(deploy_subscriber(aws, folder, postgres.database(f"subscriber-{folder.name}")))
+        database_url = postgres.database(f"subscriber-{folder.name}")
+        migrations.apply(database_url, table=migrations.DELIVERIES)
+        deployed.append(deploy_subscriber(aws, folder, database_url))
     return deployed
 
 
@@ -182,7 +185,13 @@ def _variables(double: TwilioDouble, time_scale: float) -> dict[str, str]:
 
 
 def _processes(
-    cleanup: ExitStack, home: Path, identity: Identity, server: RuntimeServer, lock: HomeLock
+    cleanup: ExitStack,
+    home: Path,
+    identity: Identity,
+    server: RuntimeServer,
+    lock: HomeLock,
+    *,
+    time_scale: float,
 ) -> tuple[EmulatorProcess, Postgres]:
     """Start the emulator and PostgreSQL side by side; of these, PostgreSQL runs when this returns."""
     emulator = EmulatorProcess(
@@ -191,6 +200,7 @@ def _processes(
         runtime_url=server.url,
         runtime_key=server.key,
         events=home / EVENTS,
+        time_scale=time_scale,
         lock=lock.fileno(),
     )
     cleanup.callback(emulator.stop)

@@ -25,7 +25,7 @@ from b2bpilot.local.runtime.shipping import Background, LogShipper
 from b2bpilot.local.stack import Stack, webhook_url
 from b2bpilot.local.subscribers.folder import SubscriberFolder
 from b2bpilot.local.subscribers.functions import as_it_is_now, with_subscribers
-from b2bpilot.local.timing import least_pause_seconds
+from b2bpilot.local.timing import lease_seconds, least_pause_seconds
 
 NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """The functions see no more of the user's AWS settings in files than in variables."""
@@ -61,10 +61,12 @@ def serving(
     """
     account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
 
+    lease = {"LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}"}
+
     def configuration(name: str) -> FunctionConfiguration:
         found = read_configuration(aws.functions, name)
         if folder := served.folders.get(name):
-            return as_it_is_now(found, folder, account)
+            return as_it_is_now(found, folder, account | lease)
         return replace(found, environment={**account, **found.environment, **served.variables})
 
     read = ConfigurationCache(configuration)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from b2bpilot.ops.subscribers.new_folder import Protocol
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.subscribers.new_folder import Protocol, write
 from b2bpilot.ops.verify.template import parse
 from tests.cli.conftest import Run, Staging
 from tests.cli.test_subscribers import subscribe
 
+UMASK = os.umask(0o022)
+os.umask(UMASK)
 MARK = re.compile("__[A-Z]+__")
 NEW = ("subscribers", "new")
 FILES = {
@@ -57,7 +63,19 @@ def test_test_messages_are_left_out_unless_told_otherwise(run: Run, here: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ["Analytics", "1st", "a_b", "a" * 32, "", "processor", "b2b-pilot", "b2b-pilot-x", "a.b"]
+    "name",
+    [
+        "Analytics",
+        "1st",
+        "a_b",
+        "a" * 32,
+        "",
+        "processor",
+        "b2b-pilot",
+        "b2b-pilot-x",
+        "a-b2b-pilot-dev",
+        "a.b",
+    ],
 )
 def test_a_name_that_the_core_or_aws_would_not_take_is_refused(run: Run, here: Path, name: str) -> None:
     result = run(*NEW, name, "--dir", "folder")
@@ -79,3 +97,95 @@ def test_a_name_that_is_subscribed_already_is_taken(run: Run, here: Path, stagin
     assert (result.exit_code, list(here.iterdir())) == (2, [])
     assert result.stderr.splitlines()[0] == "error: staging has a subscriber analytics already"
     assert run(*NEW, "billing", "-e", "staging").exit_code == 0
+
+
+def test_an_environment_that_does_not_answer_hinders_nobody(run: Run, here: Path, staging: Staging) -> None:
+    """Nothing is deployed yet; a name that cannot be found is another matter."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        silent = run(*NEW, "analytics", "-e", "staging", "--endpoint-url", endpoint)
+    unknown = run(*NEW, "billing", "-e", "stagging")
+
+    assert (silent.exit_code, (here / "analytics").is_dir()) == (0, True)
+    assert "Whether staging has a subscriber analytics already is unknown: " in silent.stderr
+    assert (unknown.exit_code, (here / "billing").exists()) == (2, False)
+
+
+def occupied(place: Path) -> None:
+    place.mkdir()
+    (place / ".git").mkdir()
+
+
+def a_file(place: Path) -> None:
+    place.write_text("notes")
+
+
+def nothing_above(place: Path) -> None:
+    place.parent.rmdir()
+
+
+def a_file_above(place: Path) -> None:
+    place.parent.rmdir()
+    place.parent.write_text("notes")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (occupied, "is not empty"),
+        (a_file, "cannot be used: Not a directory"),
+        (nothing_above, "is not there"),
+        (a_file_above, "cannot be used: Not a directory"),
+    ],
+)
+def test_a_folder_that_is_not_free_is_left_as_it_is(
+    run: Run, here: Path, prepare: Callable[[Path], None], said: str
+) -> None:
+    place = here / "teams" / "analytics"
+    place.parent.mkdir()
+    prepare(place)
+    before = sorted(here.rglob("*"))
+
+    result = run(*NEW, "analytics", "--dir", str(place))
+
+    assert (result.exit_code, result.stdout, sorted(here.rglob("*"))) == (2, "", before)
+    assert said in result.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize("folder", [".", "empty", "link", "new/"])
+def test_an_empty_folder_is_filled_and_stays_the_same(run: Run, here: Path, folder: str) -> None:
+    (here / "empty").mkdir()
+    (here / "link").symlink_to(here / "empty")
+    if folder == ".":
+        os.chdir(here / "empty")
+
+    result = run(*NEW, "analytics", "--dir", folder)
+
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in Path(folder).iterdir()} == FILES
+    assert Path(folder).stat().st_mode & 0o777 == 0o777 & ~UMASK
+    assert not [*here.rglob(".new-*")]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_when_a_file_cannot_be_written_none_is(tmp_path: Path, is_there: bool) -> None:
+    place = tmp_path / "analytics"
+    if is_there:
+        place.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(
+        PilotError, match=r"could not be written: No such file or directory\. Nothing was written"
+    ):
+        write(place, {"a": b"1", "b/c": b"2"})
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("policy", ["{", '{"source": [{"regex": "x"}]}', '{"customer": ["acme"]}'])
+def test_a_filter_that_would_not_do_is_refused_in_one_line(run: Run, here: Path, policy: str) -> None:
+    result = run(*NEW, "analytics", "--filter", policy)
+
+    assert (result.exit_code, result.stdout, [*here.iterdir()]) == (2, "", [])
+    assert result.stderr.startswith("error: --filter: ")

@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import urllib3
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import EnvironmentState, read_state
+from b2bpilot.ops.subscribers.new_folder import Protocol
+from b2bpilot.pipeline.message import encode
+from tests.events import message
 from tests.local.polling import eventually
 from tests.local.subscriber_folders import TestSubscriber, write_subscriber
 from tests.once import give_cluster
@@ -120,24 +124,58 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @dataclass(kw_only=True)
 class Subscribed(Machine):
-    """An environment with two other teams' subscribers. Both get every message, tests as well; each writes what it got into
-    a diary and does as its order says (tests/local/subscriber_folders.py).
+    """An environment with two subscribers that `subscribers new` made. Both get every message, tests as well, and store it
+    with the library; each writes down what it got and does as its order says (tests/local/subscriber_folders.py).
 
-    `analytics` is a function at the topic, `archive` a function behind a queue. Their stacks, functions, queues and
-    dead-letter queues have the names of decision 38, such as `analytics-b2b-pilot-local-dlq`.
+    `analytics` is a function at the topic, `archive` a function behind a queue. Their names are those of decision 38,
+    such as `analytics-b2b-pilot-local-dlq`.
     """
 
     analytics: TestSubscriber
     archive: TestSubscriber
 
+    def publish(self, *, test: bool = False, **attributes: str) -> str:
+        """Publish a message on the topic, and return its message id."""
+        made = message(test=test)
+        encoded = encode(made)
+        more = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        self.client("sns").publish(
+            TopicArn=self.stack_output("TopicArn"),
+            Message=encoded.body,
+            MessageAttributes={**encoded.attributes, **more},
+        )
+        return str(made.message_id)
+
+    def deliveries(self, subscriber: TestSubscriber, message_id: str) -> list[tuple[str, int]]:
+        """The status and the attempts of the subscriber's own row."""
+        url = self.state.database_url.replace("/b2bpilot?", f"/subscriber-{subscriber.name}?")
+        look = "SELECT status, attempts FROM b2b_pilot_deliveries WHERE message_id = %s"
+        with psycopg.connect(url) as connection:
+            return list(connection.execute(look, (message_id,)).fetchall())
+
+    def dead_letters(self, queue_name: str) -> list[dict[str, Any]]:
+        """What is to be seen in a queue; nothing of it is taken."""
+        sqs = self.client("sqs")
+        found = sqs.receive_message(
+            QueueUrl=sqs.get_queue_url(QueueName=queue_name)["QueueUrl"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return list(found.get("Messages", []))
+
+    def empty(self, queue_name: str) -> None:
+        sqs = self.client("sqs")
+        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=queue_name)["QueueUrl"])
+
 
 @pytest.fixture(scope="session")
 def subscribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subscribed]:
-    """Shared by all tests of one worker that ask for subscribers. Take back your order, and empty the dead letters that you
-    made."""
+    """Shared by all tests of one worker that ask for subscribers. Take back your order, and empty the queue of the dead
+    letters that you made."""
     folder = tmp_path_factory.mktemp("subscribed")
     analytics = write_subscriber(folder / "analytics", "analytics")
-    archive = write_subscriber(folder / "archive", "archive", protocol="queue")
+    archive = write_subscriber(folder / "archive", "archive", protocol=Protocol.QUEUE)
     given = [f"--subscriber={each.folder}" for each in (analytics, archive)]
     with machine(folder / "home", *given) as found:
         yield Subscribed(found.home, found.process, found.clients, analytics=analytics, archive=archive)

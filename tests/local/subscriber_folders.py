@@ -1,4 +1,4 @@
-"""Folders of subscribers, as a team has them, with a handler that says what it got and does as it is told."""
+"""Folders of subscribers, as `subscribers new` writes them, with a handler that writes down what it got and does as it is told."""
 
 from __future__ import annotations
 
@@ -7,170 +7,59 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LAMBDA_SUBSCRIPTION = """
-  Permission:
-    Type: AWS::Lambda::Permission
-    Properties:
-      FunctionName: !Ref Function
-      Action: lambda:InvokeFunction
-      Principal: sns.amazonaws.com
-      SourceArn: !ImportValue {Fn::Sub: "b2b-pilot-${Environment}-TopicArn"}
-  EventInvoke:
-    Type: AWS::Lambda::EventInvokeConfig
-    Properties:
-      FunctionName: !Ref Function
-      Qualifier: $LATEST
-      MaximumRetryAttempts: 2
-      MaximumEventAgeInSeconds: 21600
-  Subscription:
-    Type: AWS::SNS::Subscription
-    DependsOn: [Permission, DeadLetterQueuePolicy, EventInvoke]
-    Properties:
-      TopicArn: !ImportValue {Fn::Sub: "b2b-pilot-${Environment}-TopicArn"}
-      Protocol: lambda
-      Endpoint: !GetAtt Function.Arn
-      RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn}
-"""
-QUEUE_SUBSCRIPTION = """
-  Queue:
-    Type: AWS::SQS::Queue
-    Properties:
-      QueueName: !Sub NAME-b2b-pilot-${Environment}
-      VisibilityTimeout: 60
-      RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn, maxReceiveCount: 3}
-  QueuePolicy:
-    Type: AWS::SQS::QueuePolicy
-    Properties:
-      Queues: [!Ref Queue]
-      PolicyDocument:
-        Version: "2012-10-17"
-        Statement:
-          - Effect: Allow
-            Principal: {Service: sns.amazonaws.com}
-            Action: sqs:SendMessage
-            Resource: !GetAtt Queue.Arn
-            Condition: {ArnEquals: {"aws:SourceArn": !ImportValue {Fn::Sub: "b2b-pilot-${Environment}-TopicArn"}}}
-  Mapping:
-    Type: AWS::Lambda::EventSourceMapping
-    Properties:
-      EventSourceArn: !GetAtt Queue.Arn
-      FunctionName: !Ref Function
-      BatchSize: 10
-      FunctionResponseTypes: [ReportBatchItemFailures]
-  Subscription:
-    Type: AWS::SNS::Subscription
-    DependsOn: [QueuePolicy, DeadLetterQueuePolicy]
-    Properties:
-      TopicArn: !ImportValue {Fn::Sub: "b2b-pilot-${Environment}-TopicArn"}
-      Protocol: sqs
-      Endpoint: !GetAtt Queue.Arn
-      RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn}
-"""
-TEMPLATE = """AWSTemplateFormatVersion: "2010-09-09"
-Transform: AWS::Serverless-2016-10-31
-Parameters:
-  Environment:
-    Type: String
-  DatabaseUrl:
-    Type: String
-    NoEcho: true
-Resources:
-  DeadLetterQueue:
-    Type: AWS::SQS::Queue
-    Properties:
-      QueueName: !Sub NAME-b2b-pilot-${Environment}-dlq
-      MessageRetentionPeriod: 1209600
-  DeadLetterQueuePolicy:
-    Type: AWS::SQS::QueuePolicy
-    Properties:
-      Queues: [!Ref DeadLetterQueue]
-      PolicyDocument:
-        Version: "2012-10-17"
-        Statement:
-          - Effect: Allow
-            Principal: {Service: sns.amazonaws.com}
-            Action: sqs:SendMessage
-            Resource: !GetAtt DeadLetterQueue.Arn
-            Condition: {ArnEquals: {"aws:SourceArn": !ImportValue {Fn::Sub: "b2b-pilot-${Environment}-TopicArn"}}}
-  Function:
-    Type: AWS::Serverless::Function
-    Properties:
-      FunctionName: !Sub NAME-b2b-pilot-${Environment}
-      CodeUri: src/
-      Handler: handler.handler
-      Runtime: python3.13
-      Timeout: 10
-DEAD_LETTERS
-      Environment:
-        Variables:
-          DATABASE_URL: !Ref DatabaseUrl
-          DIARY: DIARY_PATH
-  Alarm:
-    Type: AWS::CloudWatch::Alarm
-    Properties:
-      AlarmName: !Sub NAME-b2b-pilot-${Environment}-dead-letters
-      Namespace: AWS/SQS
-      MetricName: ApproximateNumberOfMessagesVisible
-      Dimensions:
-        - {Name: QueueName, Value: !GetAtt DeadLetterQueue.QueueName}
-      Statistic: Maximum
-      Period: 60
-      EvaluationPeriods: 1
-      ComparisonOperator: GreaterThanOrEqualToThreshold
-      Threshold: 1
-      TreatMissingData: notBreaching
-"""
-DEAD_LETTERS = """      DeadLetterQueue:
-        Type: SQS
-        TargetArn: !GetAtt DeadLetterQueue.Arn"""
-HANDLER = '''
-"""Writes down what it gets, and does as the file beside its diary says."""
+from b2bpilot.ops.subscribers.new_folder import NewSubscriber, Protocol, write
 
+SOONER = {
+    "Timeout: 60": "Timeout: 10",
+    "VisibilityTimeout: 360": "VisibilityTimeout: 60",
+    "maxReceiveCount: 5": "maxReceiveCount: 3",
+}
+"""So that a dead letter of the queue takes three seconds of the local clock instead of half a minute."""
+
+HANDLER = '''
 import json
-import logging
 import os
 import time
 from pathlib import Path
 
-DIARY = Path(os.environ["DIARY"])
+from once import once
+
+DIARY = Path(__file__).parent / "diary"
+ORDER = Path(__file__).parent / "order"
+
+
+@once("__NAME__")
+def store(message, connection):
+    """Write down that it began, do as the order says, and write down the end with the effect."""
+    _write(message_id=message.message_id, at="begin", pid=os.getpid(), environ=dict(os.environ))
+    order = ORDER.read_text() if ORDER.exists() else ""
+    if order == "fail":
+        raise RuntimeError("__NAME__ is broken")
+    if order == "exit":
+        os._exit(3)
+    while order == "wait" and ORDER.exists():
+        time.sleep(0.01)
+    _write(message_id=message.message_id, at="end", pid=os.getpid())
 
 
 def handler(event, context):
-    records = [_notification(record) for record in event["Records"]]
-    for notification in records:
-        body = json.loads(notification["Message"])
-        line = {"pid": os.getpid(), "message_id": body.get("message_id"), "notification": notification,
-                "environ": dict(os.environ), "request_id": context.aws_request_id}
-        with DIARY.open("a") as diary:
-            diary.write(json.dumps(line) + "\\n")
-        logging.getLogger(__name__).info("Got a message", extra={"message_id": body.get("message_id")})
-    order = DIARY.with_name("order")
-    told = order.read_text() if order.exists() else ""
-    if told.startswith("answer "):
-        return json.loads(told.removeprefix("answer "))
-    if told:
-        _obey(told)
-    return {"outcomes": ["stored"] * len(records)}
+    _write(at="event", event=event)
+    order = ORDER.read_text() if ORDER.exists() else ""
+    if order.startswith("answer "):
+        return json.loads(order.removeprefix("answer "))
+    return store(event, context)
 
 
-def _obey(order):
-    if order == "fail":
-        raise RuntimeError("analytics is broken")
-    if order == "exit":
-        os._exit(3)
-    while DIARY.with_name("order").exists():
-        time.sleep(0.01)
-
-
-def _notification(record):
-    return record["Sns"] if "Sns" in record else json.loads(record["body"])
+def _write(**line):
+    with DIARY.open("a") as diary:
+        diary.write(json.dumps(line) + "\\n")
 '''
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestSubscriber:
-    """What a test knows of a subscriber: `order` makes its handler "fail", "exit", "answer JSON" or wait while the
-    order stands."""
+    """A subscriber as a test plays with it. Its order makes its handler "fail", "exit", "wait" for as long as the order
+    stands, or "answer JSON" without storing anything; without one it stores."""
 
     __test__ = False
 
@@ -178,30 +67,37 @@ class TestSubscriber:
     folder: Path
 
     @property
-    def diary(self) -> Path:
-        return self.folder / "diary" / "lines"
+    def stack(self) -> str:
+        """The name of its stack, its function and, with a queue, its queue."""
+        return f"{self.name}-b2b-pilot-local"
+
+    @property
+    def dead_letter_queue(self) -> str:
+        return f"{self.stack}-dlq"
 
     @property
     def order(self) -> Path:
-        return self.folder / "diary" / "order"
+        return self.folder / "order"
 
-    def lines(self) -> list[dict[str, Any]]:
-        if not self.diary.exists():
-            return []
-        return [json.loads(line) for line in self.diary.read_text().splitlines()]
+    def lines(self, at: str) -> list[dict[str, Any]]:
+        """What its handler wrote at that point: "event", "begin" or "end"."""
+        diary = self.folder / "diary"
+        found = diary.read_text().splitlines() if diary.exists() else []
+        return [line for line in map(json.loads, found) if line["at"] == at]
 
-    def got(self, message_id: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines() if line["message_id"] == message_id]
+    def began(self, message_id: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines("begin") if line["message_id"] == message_id]
+
+    def stored(self, message_id: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines("end") if line["message_id"] == message_id]
 
 
-def write_subscriber(folder: Path, name: str, *, protocol: str = "lambda") -> TestSubscriber:
+def write_subscriber(folder: Path, name: str, *, protocol: Protocol = Protocol.LAMBDA) -> TestSubscriber:
     """Make the folder of a subscriber that takes every message, tests as well."""
-    made = TestSubscriber(name=name, folder=folder)
-    made.diary.parent.mkdir(parents=True)
-    template = TEMPLATE + (LAMBDA_SUBSCRIPTION if protocol == "lambda" else QUEUE_SUBSCRIPTION)
-    template = template.replace("DEAD_LETTERS\n", f"{DEAD_LETTERS}\n" if protocol == "lambda" else "")
-    template = template.replace("NAME", name).replace("DIARY_PATH", str(made.diary))
-    (folder / "template.yaml").write_text(template)
-    (folder / "src").mkdir()
-    (folder / "src" / "handler.py").write_text(HANDLER)
-    return made
+    files = NewSubscriber(name=name, protocol=protocol, filter_policy={}).files()
+    template = files["template.yaml"].decode()
+    for theirs, ours in SOONER.items():
+        template = template.replace(theirs, ours)
+    files |= {"template.yaml": template.encode(), "handler.py": HANDLER.replace("__NAME__", name).encode()}
+    write(folder, files)
+    return TestSubscriber(name=name, folder=folder)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from b2bpilot.pipeline.message import encode
-from tests.events import message
 from tests.local.conftest import Subscribed
 from tests.local.polling import eventually
 from tests.local.subscriber_folders import TestSubscriber
+
+OURS = {"TWILIO_API_URL", "TWILIO_SECRET_ARN", "SNS_TOPIC_ARN", "REPLY_TEXT", "PROCESSOR_FUNCTION_NAME"}
 
 
 @pytest.fixture(params=["analytics", "archive"])
@@ -20,48 +22,103 @@ def subscriber(request: pytest.FixtureRequest, subscribed: Subscribed) -> Iterat
     found: TestSubscriber = getattr(subscribed, request.param)
     yield found
     found.order.unlink(missing_ok=True)
+    subscribed.empty(found.dead_letter_queue)
 
 
-def publish(subscribed: Subscribed, **attributes: Any) -> str:
-    """Publish a message and return its id."""
-    made = message()
-    encoded = encode(made)
-    subscribed.client("sns").publish(
-        TopicArn=subscribed.stack_output("TopicArn"),
-        Message=encoded.body,
-        MessageAttributes={**encoded.attributes, **attributes},
-    )
-    return str(made.message_id)
+def letters_of(subscribed: Subscribed, subscriber: TestSubscriber, message_id: str) -> list[dict[str, Any]]:
+    found = subscribed.dead_letters(subscriber.dead_letter_queue)
+    return [one for one in found if message_id in one["Body"]]
 
 
-def dead_letters(subscribed: Subscribed, name: str) -> list[dict[str, Any]]:
-    sqs = subscribed.client("sqs")
-    found = sqs.receive_message(
-        QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"],
-        MaxNumberOfMessages=10,
-        MessageAttributeNames=["All"],
-        VisibilityTimeout=0,
-    )
-    return list(found.get("Messages", []))
-
-
-def test_each_subscriber_gets_a_message_once(subscribed: Subscribed) -> None:
-    sent = publish(subscribed)
+def test_each_subscriber_stores_a_message_once(subscribed: Subscribed) -> None:
+    sent = subscribed.publish()
     for each in (subscribed.analytics, subscribed.archive):
-        assert len(eventually(lambda each=each: each.got(sent), f"{sent} at {each.name}")) == 1
+        assert len(eventually(lambda each=each: each.stored(sent), f"{sent} at {each.name}")) == 1
+        row = eventually(lambda each=each: completed(subscribed, each, sent), "its row")
+        assert row == [("completed", 1)]
 
 
-def test_a_subscribers_function_has_its_own_variables_and_none_of_ours(
+def completed(subscribed: Subscribed, subscriber: TestSubscriber, message_id: str) -> list[tuple[str, int]]:
+    return [row for row in subscribed.deliveries(subscriber, message_id) if row[0] == "completed"]
+
+
+def test_a_function_has_its_own_variables_and_none_of_ours(
     subscribed: Subscribed, subscriber: TestSubscriber
 ) -> None:
-    sent = publish(subscribed)
-    (line,) = eventually(lambda: subscriber.got(sent), "the message")
+    sent = subscribed.publish()
+    (line,) = eventually(lambda: subscriber.began(sent), "the message")
     environ = line["environ"]
-    assert environ["DATABASE_URL"].startswith(f"postgresql://postgres@/subscriber-{subscriber.name}?")
-    assert environ["AWS_LAMBDA_FUNCTION_NAME"] == f"{subscriber.name}-b2b-pilot-local"
+    assert environ["AWS_LAMBDA_FUNCTION_NAME"] == subscriber.stack
+    assert f":secret:{subscriber.stack}-database-" in environ["DATABASE_SECRET_ARN"]
     assert "poison" not in environ.values()
     assert subscribed.state.twilio_auth_token not in json.dumps(environ)
-    assert not {"TWILIO_API_URL", "LONGEST_LEASE_SECONDS", "TWILIO_SECRET_ARN", "DATABASE_SECRET_ARN"} & set(
-        environ
-    )
+    assert subscribed.state.database_url not in environ.values()
+    assert not OURS & set(environ)
     assert line["pid"] != subscribed.process.pid
+
+
+def test_a_broken_handler_fills_its_own_dead_letter_queue_and_not_ours(
+    subscribed: Subscribed, subscriber: TestSubscriber
+) -> None:
+    subscriber.order.write_text("fail")
+    sent = subscribed.publish()
+    (letter,) = eventually(lambda: letters_of(subscribed, subscriber, sent), "a dead letter")
+    assert len(subscriber.began(sent)) == 3
+    ours = subscribed.stack_output("DeadLetterQueueUrl").rpartition("/")[2]
+    assert sent not in json.dumps(subscribed.dead_letters(ours))
+    if subscriber.name == "analytics":
+        assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "analytics is broken"
+
+
+def test_a_process_that_is_killed_in_the_middle_loses_nothing(
+    subscribed: Subscribed, subscriber: TestSubscriber
+) -> None:
+    """As on AWS it is a failed run: Lambda, or the queue, gives the message again when its lease is over."""
+    subscriber.order.write_text("wait")
+    sent = subscribed.publish()
+    (begun,) = eventually(lambda: subscriber.began(sent), "its begin")
+    os.kill(begun["pid"], signal.SIGKILL)
+    subscriber.order.unlink()
+    (stored,) = eventually(lambda: subscriber.stored(sent), "its end")
+    assert stored["pid"] != begun["pid"]
+    assert eventually(lambda: completed(subscribed, subscriber, sent), "its row") == [("completed", 2)]
+    assert letters_of(subscribed, subscriber, sent) == []
+
+
+def test_a_run_that_ends_its_process_says_so_in_its_dead_letter_and_its_log(subscribed: Subscribed) -> None:
+    analytics, name = subscribed.analytics, subscribed.analytics.stack
+    analytics.order.write_text("exit")
+    sent = subscribed.publish()
+    try:
+        (letter,) = eventually(lambda: letters_of(subscribed, analytics, sent), "a dead letter")
+    finally:
+        analytics.order.unlink()
+        subscribed.empty(analytics.dead_letter_queue)
+    said = letter["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert said.endswith("Error: Runtime exited with error: exit status 3")
+
+    def logged() -> list[str]:
+        events = subscribed.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return [event["message"] for event in events if "Runtime.ExitError" in event["message"]]
+
+    assert eventually(logged, "a line in its log")
+
+
+def test_a_changed_handler_is_used_without_a_deploy(subscribed: Subscribed) -> None:
+    analytics, code = subscribed.analytics, subscribed.analytics.folder / "handler.py"
+    before = code.read_text()
+
+    def ends_as(point: str) -> bool:
+        sent = subscribed.publish()
+        (line,) = eventually(
+            lambda: [
+                one for at in ("end", "changed") for one in analytics.lines(at) if one["message_id"] == sent
+            ],
+            "its end",
+        )
+        return bool(line["at"] == point)
+
+    code.write_text(before.replace('at="end"', 'at="changed"'))
+    eventually(lambda: ends_as("changed"), "the new code")
+    code.write_text(before)
+    eventually(lambda: ends_as("end"), "the old code again")

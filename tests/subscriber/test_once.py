@@ -392,7 +392,7 @@ def test_a_connection_that_was_lost_between_two_messages_is_opened_again(
     first, second = message(), message()
     handler(sns_event(first))
     ended = rows.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'analytics/once'"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'analytics/once'"
     )
     assert ended.fetchall() == [(True,)]
 

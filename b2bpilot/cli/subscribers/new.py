@@ -55,7 +55,8 @@ def new(
         {"subscriber": name, "protocol": protocol, "folder": str(place), "files": [*files]},
         text=[f"Wrote subscriber {name} to {place}: {many(len(files), 'file')}"],
     )
-    pilot.output.notice("Next, in that folder: make test, then see README.md")
+    pilot.output.notice("Next, in that folder: make test. README.md there says how to deploy it.")
+    pilot.output.notice("Try it on this machine: " + our_command("local", "up", "--subscriber", str(place)))
 
 
 def _require_untaken(pilot: Pilot, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,16 +9,16 @@ from typing import Any
 
 import yaml
 
-from b2bpilot.errors import SettingsInvalid
+from b2bpilot.advice import our_command
+from b2bpilot.errors import SettingsInvalid, UsageError
+from b2bpilot.ops.subscribers.names import require_name
 from b2bpilot.ops.verify.template import parse
 
 TEMPLATE = "template.yaml"
-NAME = r"[a-z][a-z0-9-]{0,30}"
 SUFFIX = "-b2b-pilot-${Environment}"
-ENVIRONMENT_PARAMETER, DATABASE_PARAMETER = "Environment", "DatabaseUrl"
+ENVIRONMENT_PARAMETER, DATABASE_PARAMETER = "Environment", "DatabaseSecretArn"
 """What a subscriber's template is given here."""
-MAKE_ONE = "such a folder has a template.yaml that subscribes to the topic of b2b-pilot-ENV"
-OURS = ("processor", "b2b-pilot")
+MAKE_ONE = "make one with " + our_command("subscribers", "new", "NAME")
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 QUEUE = "AWS::SQS::Queue"
 TOPIC_EXPORT = "b2b-pilot-${Environment}-TopicArn"
@@ -125,8 +124,10 @@ def _name(path: Path, template: Mapping[str, Any]) -> str:
             hint=MAKE_ONE,
         )
     for name in known:
-        if not re.fullmatch(NAME, name) or name == OURS[0] or name.startswith(OURS[1]):
-            raise SettingsInvalid(f"{path / TEMPLATE}: {name!r} is no name for a subscriber", hint=MAKE_ONE)
+        try:
+            require_name(name)
+        except UsageError as exc:
+            raise SettingsInvalid(f"{path / TEMPLATE}: {exc}", hint=exc.hint) from exc
     if len(known) > 1:
         raise SettingsInvalid(f"{path / TEMPLATE} names more than one subscriber: {', '.join(known)}")
     return known[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,12 @@ def as_it_is_now(
 
 
 def fingerprint(path: Path) -> str:
-    """Which Python files are there, and when each was written."""
-    files = sorted(path.rglob("*.py"))
-    return repr([(str(file), stat.st_mtime_ns, stat.st_size) for file in files if (stat := file.stat())])
+    """Which Python files are there, and when each was written. What a tool keeps in a hidden folder is none of them."""
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in sorted(files):
+            if name.endswith(".py"):
+                stat = (Path(folder) / name).stat()
+                found.append((folder, name, stat.st_mtime_ns, stat.st_size))
+    return repr(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,15 +39,24 @@ def deploy_subscriber(aws: LocalAws, folder: SubscriberFolder, database_url: str
         {"Key": "b2bpilot:subscriber", "Value": folder.name},
         {"Key": "b2bpilot:environment", "Value": ENVIRONMENT},
     ]
-    deploy_as(aws, name, folder.template, _parameters(folder, database_url), tags)
+    known = {
+        ENVIRONMENT_PARAMETER: ENVIRONMENT,
+        DATABASE_PARAMETER: _secret(aws, f"{name}-database", {"DATABASE_URL": database_url}),
+    }
+    parameters = {name: value for name, value in known.items() if name in folder.parameters}
+    deploy_as(aws, name, folder.template, parameters, tags)
     functions = functions_of(aws, name)
     update_again(aws, functions)
     return DeployedSubscriber(folder=folder, stack_name=name, functions=functions)
 
 
-def _parameters(folder: SubscriberFolder, database_url: str) -> dict[str, str]:
-    known = {ENVIRONMENT_PARAMETER: ENVIRONMENT, DATABASE_PARAMETER: database_url}
-    return {name: value for name, value in known.items() if name in folder.parameters}
+def _secret(aws: LocalAws, name: str, content: Mapping[str, str]) -> str:
+    """Return the ARN of a secret that says this."""
+    text = json.dumps(content)
+    try:
+        return aws.secrets.put_secret_value(SecretId=name, SecretString=text)["ARN"]
+    except aws.secrets.exceptions.ResourceNotFoundException:
+        return aws.secrets.create_secret(Name=name, SecretString=text)["ARN"]
 
 
 def delete_others(aws: LocalAws, kept: Collection[SubscriberFolder]) -> Iterator[str]:

@@ -20,7 +20,8 @@ def require_name(name: str) -> None:
         )
     if name == PROCESSOR:
         raise UsageError(f"{name!r} is b2bpilot's own subscriber", hint="choose another name")
-    if name.startswith(CORE):
+    if CORE in name:
         raise UsageError(
-            f"{name!r} begins with {CORE}, as the core's own names do", hint="choose another name"
+            f"{name!r} has {CORE} in it, which comes after the name in its stack's",
+            hint="choose another name",
         )

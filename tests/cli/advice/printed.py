@@ -125,6 +125,7 @@ def _likely(text: str) -> str:
         "group.sample": ID,
         "group.id": "G1",
         "chosen": "bash",
+        "str(place)": "analytics",
         "service": SID,
         "check.code": "B2B079",
         "result.check.code": "B2B079",
