@@ -19,7 +19,15 @@ from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
 from b2bpilot.local.shell import for_a_child
-from b2bpilot.local.state import STATE_FILE, EnvironmentState, Identity, forget, make_home, read_state
+from b2bpilot.local.state import (
+    STATE_FILE,
+    EnvironmentState,
+    Identity,
+    LocalSubscriber,
+    forget,
+    make_home,
+    read_state,
+)
 
 if TYPE_CHECKING:
     from b2bpilot.local.subscribers.folder import SubscriberFolder
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 DOWN_SECONDS = 120
+CONTAINER = "b2bpilot.local.runtime.process_main"
+"""What the process of a container runs; after it come a number and the function's name."""
 LOG_FILE = "up.log"
 
 
@@ -54,6 +64,7 @@ class LocalStatus:
     stack_name: str | None = None
     region: str | None = None
     account_id: str | None = None
+    subscribers: tuple[LocalSubscriber, ...] = ()
     components: tuple[Component, ...] = ()
     export: Mapping[str, str] | None = None
 
@@ -76,6 +87,7 @@ def status(home: Path) -> LocalStatus:
         stack_name=state.stack_name,
         region=state.region,
         account_id=state.account_id,
+        subscribers=state.subscribers,
         components=_components(state),
         export=credentials(state.endpoint_url, state.keys),
     )
@@ -86,6 +98,13 @@ def running(home: Path) -> EnvironmentState | None:
     home = home.expanduser().resolve()
     state = read_state(home)
     return state if state is not None and _owner(home) == state.pid else None
+
+
+def left_out(home: Path, subscribers: Sequence[SubscriberFolder]) -> list[LocalSubscriber]:
+    """Return the subscribers of the last start that the next one is not given: it deletes their stacks."""
+    state = read_state(home.expanduser().resolve())
+    kept = {folder.name for folder in subscribers}
+    return [one for one in (state.subscribers if state else ()) if one.name not in kept]
 
 
 def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
@@ -207,8 +226,20 @@ def _components(state: EnvironmentState) -> tuple[Component, ...]:
     pids = {"environment": state.pid, "emulator": state.emulator_pid, "postgres": state.postgres_pid}
     return tuple(
         Component(name=name, pid=pid, memory_bytes=_memory(pid, family=name == "postgres"))
-        for name, pid in pids.items()
+        for name, pid in [*pids.items(), *_containers(state.pid)]
     )
+
+
+def _containers(pid: int) -> list[tuple[str, int]]:
+    """The subscribers' functions that run, or ran a moment ago, each with the process of one container."""
+    found = []
+    with suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            with suppress(psutil.Error):
+                command = child.cmdline()
+                if CONTAINER in command:
+                    found.append((command[command.index(CONTAINER) + 2], child.pid))
+    return found
 
 
 def _memory(pid: int, *, family: bool) -> int:

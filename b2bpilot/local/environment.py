@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -29,13 +29,14 @@ from b2bpilot.local.state import (
     EVENTS,
     EnvironmentState,
     Identity,
+    LocalSubscriber,
     forget,
     make_home,
     read_state,
     write_state,
 )
 from b2bpilot.local.subscribers.folder import SubscriberFolder
-from b2bpilot.local.subscribers.stacks import DeployedSubscriber, delete_others, deploy_subscriber
+from b2bpilot.local.subscribers.stacks import delete_others, deploy_subscriber
 from b2bpilot.local.timing import lease_seconds
 from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -131,12 +132,13 @@ def running(
         meet(Neighbours.of(postgres, aws, double))
         told = _variables(double, time_scale) | dict(variables or {})
         load = only(release.load, {*release.handlers, *handlers})
-        served = Served(load=load, variables=told, folders=_folders(deployed))
+        served = Served(load=load, variables=told, folders=_folders(subscribers, deployed))
         cleanup.enter_context(serving(server, aws, stack, home / EVENTS, served, time_scale=time_scale))
         if reply_text:
             import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
         wait_until_settled(aws, stack)
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
+        state = replace(state, subscribers=tuple(deployed))
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
         yield LocalEnvironment(
@@ -146,7 +148,7 @@ def running(
 
 def _subscribers(
     aws: LocalAws, postgres: Postgres, folders: Sequence[SubscriberFolder], progress: Progress
-) -> list[DeployedSubscriber]:
+) -> list[LocalSubscriber]:
     for name in delete_others(aws, folders):
         progress(f"deleted the subscriber {name}, which was not named this time")
     deployed = []
@@ -158,8 +160,11 @@ def _subscribers(
     return deployed
 
 
-def _folders(deployed: Iterable[DeployedSubscriber]) -> dict[str, SubscriberFolder]:
-    return {function: one.folder for one in deployed for function in one.functions}
+def _folders(
+    folders: Iterable[SubscriberFolder], deployed: Iterable[LocalSubscriber]
+) -> dict[str, SubscriberFolder]:
+    found = zip(folders, deployed, strict=True)
+    return {function: folder for folder, one in found for function in one.functions}
 
 
 def _identity(home: Path, *, fresh: bool) -> Identity:

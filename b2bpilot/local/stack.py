@@ -96,14 +96,14 @@ def update_again(aws: LocalAws, functions: Iterable[str]) -> None:
             aws.functions.update_function_configuration(FunctionName=function)
 
 
-def functions_of(aws: LocalAws, name: str) -> tuple[str, ...]:
-    """Return the names of the functions that the stack has."""
+def resources_of(aws: LocalAws, name: str, kind: str) -> tuple[str, ...]:
+    """Return the physical ids of the stack's resources of a type: a function's name, a queue's URL."""
     pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
     return tuple(
         resource["PhysicalResourceId"]
         for page in pages
         for resource in page["StackResourceSummaries"]
-        if resource["ResourceType"] == "AWS::Lambda::Function"
+        if resource["ResourceType"] == kind
     )
 
 

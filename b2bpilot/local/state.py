@@ -24,6 +24,18 @@ STORE = "twilio.sqlite3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSubscriber:
+    """A subscriber that runs beside the pipeline. `queue` is between the topic and its function, where it has one."""
+
+    name: str
+    folder: str
+    stack_name: str
+    functions: tuple[str, ...] = ()
+    queue: str | None = None
+    dead_letter_queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentState:
     """Written when the environment is ready; what is left in it after it ended is reused by the next one."""
 
@@ -43,6 +55,7 @@ class EnvironmentState:
     twilio_api_url: str = ""
     access_key_id: str = field(default="", repr=False)
     secret_access_key: str = field(default="", repr=False)
+    subscribers: tuple[LocalSubscriber, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -105,7 +118,8 @@ def read_state(home: Path) -> EnvironmentState | None:
         return None
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         return None
-    return EnvironmentState(**document)
+    named = [{**one, "functions": tuple(one["functions"])} for one in document.pop("subscribers", ())]
+    return EnvironmentState(**document, subscribers=tuple(LocalSubscriber(**one) for one in named))
 
 
 def write_state(home: Path, state: EnvironmentState) -> None:

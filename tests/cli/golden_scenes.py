@@ -41,6 +41,7 @@ from b2bpilot.cli.verify import verify_view
 from b2bpilot.errors import AwsDenied
 from b2bpilot.local.control import LocalStatus
 from b2bpilot.local.demo import Scene
+from b2bpilot.local.state import LocalSubscriber
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.cost.estimate import CostItem, Estimate
 from b2bpilot.ops.cost.prices import PRICES
@@ -645,6 +646,16 @@ def local_status(pilot: Pilot) -> None:
         stack_name="b2b-pilot-local",
         region="us-east-1",
         account_id="000000000001",
+        subscribers=(
+            LocalSubscriber(
+                name="archive",
+                folder="/home/ana/archive",
+                stack_name="archive-b2b-pilot-local",
+                functions=("archive-b2b-pilot-local",),
+                queue="archive-b2b-pilot-local",
+                dead_letter_queue="archive-b2b-pilot-local-dlq",
+            ),
+        ),
         export={
             "AWS_ENDPOINT_URL": "http://127.0.0.1:43465",
             "AWS_SECRET_ACCESS_KEY": "794aedcbac5e7b6d029efe9a5b94a8bd",

@@ -6,13 +6,15 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.conftest import Subscribed
+from b2bpilot.cli.app import main
+from tests.local.conftest import Machine, Subscribed, machine
 from tests.local.polling import eventually
-from tests.local.subscriber_folders import TestSubscriber
+from tests.local.subscriber_folders import TestSubscriber, write_subscriber
 
 OURS = {"TWILIO_API_URL", "TWILIO_SECRET_ARN", "SNS_TOPIC_ARN", "REPLY_TEXT", "PROCESSOR_FUNCTION_NAME"}
 
@@ -83,6 +85,91 @@ def test_a_process_that_is_killed_in_the_middle_loses_nothing(
     assert stored["pid"] != begun["pid"]
     assert eventually(lambda: completed(subscribed, subscriber, sent), "its row") == [("completed", 2)]
     assert letters_of(subscribed, subscriber, sent) == []
+
+
+def test_a_queue_gets_the_envelope_with_its_own_subscription(subscribed: Subscribed) -> None:
+    sent = subscribed.publish()
+    eventually(lambda: subscribed.archive.stored(sent), "the message")
+    bodies = [
+        record["body"] for line in subscribed.archive.lines("event") for record in line["event"]["Records"]
+    ]
+    (envelope,) = [json.loads(body) for body in bodies if sent in body]
+    topic = subscribed.stack_output("TopicArn")
+    found = subscribed.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    (own,) = [
+        one["SubscriptionArn"] for one in found if one["Endpoint"].endswith(f":{subscribed.archive.stack}")
+    ]
+    assert envelope["UnsubscribeURL"].endswith(f"&SubscriptionArn={own}")
+
+
+def test_its_dead_letters_ring_its_own_alarm(subscribed: Subscribed) -> None:
+    analytics = subscribed.analytics
+    analytics.order.write_text("fail")
+    sent = subscribed.publish()
+    try:
+        eventually(lambda: letters_of(subscribed, analytics, sent), "a dead letter")
+        eventually(lambda: is_ringing(subscribed, f"{analytics.stack}-dlq"), "the alarm")
+    finally:
+        analytics.order.unlink()
+        subscribed.empty(analytics.dead_letter_queue)
+
+
+def is_ringing(subscribed: Subscribed, name: str) -> bool:
+    (alarm,) = subscribed.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return bool(alarm["StateValue"] == "ALARM")
+
+
+def test_only_the_handlers_of_the_folders_are_run(subscribed: Subscribed) -> None:
+    """Whoever has the environment's key could set another one."""
+    functions, name = subscribed.client("lambda"), subscribed.analytics.stack
+    functions.update_function_configuration(FunctionName=name, Handler="os.system")
+
+    def is_refused() -> bool:
+        answer = functions.invoke(FunctionName=name, Payload=b"{}")
+        return "'os.system' is no handler of" in answer["Payload"].read().decode()
+
+    try:
+        eventually(is_refused, "a refusal")
+    finally:
+        functions.update_function_configuration(FunctionName=name, Handler="handler.handler")
+
+
+def test_status_names_the_subscribers(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(subscribed.home))
+    sent = subscribed.publish()
+    eventually(lambda: subscribed.archive.stored(sent), "a process of it")
+    assert main(["local", "status", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["subscribers"][1] == {
+        "name": "archive",
+        "folder": str(subscribed.archive.folder),
+        "stack_name": "archive-b2b-pilot-local",
+        "functions": ["archive-b2b-pilot-local"],
+        "queue": "archive-b2b-pilot-local",
+        "dead_letter_queue": "archive-b2b-pilot-local-dlq",
+    }
+    assert "archive-b2b-pilot-local" in {one["name"] for one in found["components"]}
+    assert main(["local", "status"]) == 0
+    assert "archive: function archive-b2b-pilot-local, queue archive-b2b-" in capsys.readouterr().out
+
+
+def test_a_subscriber_that_the_next_start_is_not_given_is_deleted(tmp_path: Path) -> None:
+    folder = write_subscriber(tmp_path / "crm", "crm").folder
+    with machine(tmp_path / "home", f"--subscriber={folder}") as first:
+        assert names_of(first) == ["b2b-pilot-local", "crm-b2b-pilot-local"]
+    heard: list[str] = []
+    with machine(tmp_path / "home", hear=lambda report: heard.append(str(report.get("text")))) as second:
+        assert names_of(second) == ["b2b-pilot-local"]
+        assert second.client("sqs").list_queues(QueueNamePrefix="crm").get("QueueUrls", []) == []
+        assert second.state.subscribers == ()
+    assert "deleted the subscriber crm, which was not named this time" in heard
+
+
+def names_of(machine: Machine) -> list[str]:
+    stacks = machine.client("cloudformation").describe_stacks()["Stacks"]
+    return sorted(stack["StackName"] for stack in stacks)
 
 
 def test_a_run_that_ends_its_process_says_so_in_its_dead_letter_and_its_log(subscribed: Subscribed) -> None:

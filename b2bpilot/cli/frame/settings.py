@@ -19,6 +19,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 LOCAL = "local"
 ITS_OWN = frozenset({"region", "profile", "endpoint_url", "database_url"})
+SUBSCRIBERS = "subscribers"
+"""A key of the files alone: folders that `local up` is given beside those of its option."""
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -283,9 +285,30 @@ def _from_variables(environ: Mapping[str, str]) -> dict[str, GivenValue]:
     }
 
 
+def subscribers_in(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the folders that the strongest file with this key names; a relative one is meant from the file. Raises
+    SettingsInvalid."""
+    for path in files:
+        values = _read_toml(path)
+        if SUBSCRIBERS in values:
+            return tuple(path.parent / folder for folder in _listed(values[SUBSCRIBERS], path))
+    return ()
+
+
+def _listed(value: object, path: Path) -> list[str]:
+    if isinstance(value, list) and all(isinstance(one, str) and one for one in value):
+        return value
+    raise SettingsInvalid(
+        f"{path}: {SUBSCRIBERS} must be a list of folders",
+        hint=f'write it as {SUBSCRIBERS} = ["../analytics"]',
+    )
+
+
 def _from_file(path: Path) -> dict[str, GivenValue]:
     values = _read_toml(path)
-    known = {setting.name for setting in SETTINGS if setting.variables}
+    if SUBSCRIBERS in values:
+        _listed(values.pop(SUBSCRIBERS), path)
+    known = {SUBSCRIBERS} | {setting.name for setting in SETTINGS if setting.variables}
     if unknown := sorted(values.keys() - known):
         raise SettingsInvalid(
             f"{path} has unknown keys: {', '.join(unknown)}", hint=_meant(unknown, sorted(known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ import typer
 from b2bpilot.advice import LOCAL, Place, Words, our_command
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import config_files, subscribers_in
 from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.output import pairs, pasted
 from b2bpilot.cli.text.durations import relative
@@ -22,6 +24,7 @@ from b2bpilot.pipeline.message import format_time, parse_time
 
 if TYPE_CHECKING:
     from b2bpilot.local.control import LocalStatus
+    from b2bpilot.local.state import LocalSubscriber
     from b2bpilot.local.subscribers.folder import SubscriberFolder
 
 app = group(
@@ -64,15 +67,20 @@ def up(
     """
     pilot = pilot_of(ctx)
     packages.require()
+    from b2bpilot.local import control
     from b2bpilot.local.subscribers.folder import read_folders
 
-    folders = read_folders(subscriber or [])
+    permanent = [path.expanduser().resolve() for path in subscribers_in(config_files(pilot.environ))]
+    added = [path for path in subscriber or [] if path.expanduser().resolve() not in permanent]
+    folders = read_folders([*permanent, *added])
     if not detach:
         _up_in_foreground(pilot, fresh=fresh, subscribers=folders)
         return
+    gone = control.left_out(pilot.local_home, folders)
     with pilot.output.progress("Starting the local environment") as observe:
         status = _up_detached(pilot, fresh=fresh, subscribers=folders, observe=observe)
     _show(pilot, status)
+    _tell_what_is_gone(pilot, gone)
     _tell_what_to_try(pilot)
 
 
@@ -128,6 +136,14 @@ def _up_detached(
         raise
 
 
+def _tell_what_is_gone(pilot: Pilot, subscribers: Sequence[LocalSubscriber]) -> None:
+    for one in subscribers:
+        kept = our_command("local", "up", "--subscriber", one.folder)
+        pilot.output.notice(
+            f"Deleted subscriber {one.name}, which was not named this time. To run it again: " + kept
+        )
+
+
 def _tell_what_to_try(pilot: Pilot) -> None:
     for what, command in TO_TRY:
         pilot.output.notice(f"{what}: {command.written(LOCALLY)}")
@@ -137,6 +153,7 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool, subscribers: Sequence[Subscr
     from b2bpilot.local import control
     from b2bpilot.local.environment import running
 
+    gone = control.left_out(pilot.local_home, subscribers)
     with ExitStack() as stack:
         with pilot.output.progress("Starting the local environment") as observe:
             environment = stack.enter_context(
@@ -144,6 +161,7 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool, subscribers: Sequence[Subscr
             )
         _show(pilot, control.status(pilot.local_home))
         pilot.output.finish()
+        _tell_what_is_gone(pilot, gone)
         _tell_what_to_try(pilot)
         pilot.output.notice("Press Ctrl-C to stop it.")
         environment.serve()
@@ -166,6 +184,7 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         "stack_name": status.stack_name,
         "region": status.region,
         "account_id": status.account_id,
+        "subscribers": [asdict(one) for one in status.subscribers],
         "components": [
             {"name": part.name, "pid": part.pid, "memory_bytes": part.memory_bytes}
             for part in status.components
@@ -195,9 +214,17 @@ def _running(status: LocalStatus, *, now: datetime) -> list[tuple[str, str]]:
         ("AWS endpoint", f"{status.endpoint_url} (account {status.account_id}, {status.region})"),
         ("database", str(status.database_url)),
         ("stack", f"{status.stack_name} (use it with `-e local`)"),
+        *(("subscriber", _subscriber(one)) for one in status.subscribers),
         ("processes", ", ".join(processes)),
         ("home", str(status.home)),
     ]
+
+
+def _subscriber(one: LocalSubscriber) -> str:
+    parts = [f"function {', '.join(one.functions)}"] if one.functions else []
+    parts += [f"queue {one.queue}"] if one.queue else []
+    parts += [f"dead letters in {one.dead_letter_queue}"] if one.dead_letter_queue else []
+    return f"{one.name}: {', '.join(parts)} (from {one.folder})"
 
 
 def _exports(status: LocalStatus) -> list[str]:

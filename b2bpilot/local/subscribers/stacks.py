@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.local.clients import LocalAws
@@ -14,25 +13,20 @@ from b2bpilot.local.stack import (
     STACK_NAME,
     delete,
     deploy_as,
-    functions_of,
+    resources_of,
     update_again,
 )
+from b2bpilot.local.state import LocalSubscriber
 from b2bpilot.local.subscribers.folder import DATABASE_PARAMETER, ENVIRONMENT_PARAMETER, SubscriberFolder
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import TagTypeDef
 
-SUFFIX = f"-{STACK_NAME}"
+SUFFIX, DEAD_LETTERS = f"-{STACK_NAME}", "-dlq"
+"""Names of decision 38."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployedSubscriber:
-    folder: SubscriberFolder
-    stack_name: str
-    functions: tuple[str, ...]
-
-
-def deploy_subscriber(aws: LocalAws, folder: SubscriberFolder, database_url: str) -> DeployedSubscriber:
+def deploy_subscriber(aws: LocalAws, folder: SubscriberFolder, database_url: str) -> LocalSubscriber:
     """Create or update its stack, after the core's, whose topic it imports."""
     name = f"{folder.name}{SUFFIX}"
     tags: list[TagTypeDef] = [
@@ -41,13 +35,26 @@ def deploy_subscriber(aws: LocalAws, folder: SubscriberFolder, database_url: str
     ]
     known = {
         ENVIRONMENT_PARAMETER: ENVIRONMENT,
-        DATABASE_PARAMETER: _secret(aws, f"{name}-database", {"DATABASE_URL": database_url}),
+        DATABASE_PARAMETER: _secret(aws, _secret_name(name), {"DATABASE_URL": database_url}),
     }
     parameters = {name: value for name, value in known.items() if name in folder.parameters}
     deploy_as(aws, name, folder.template, parameters, tags)
-    functions = functions_of(aws, name)
+    functions = resources_of(aws, name, "AWS::Lambda::Function")
     update_again(aws, functions)
-    return DeployedSubscriber(folder=folder, stack_name=name, functions=functions)
+    queues = {url.rpartition("/")[2] for url in resources_of(aws, name, "AWS::SQS::Queue")}
+    dead_letters = f"{name}{DEAD_LETTERS}"
+    return LocalSubscriber(
+        name=folder.name,
+        folder=str(folder.path),
+        stack_name=name,
+        functions=functions,
+        queue=name if name in queues else None,
+        dead_letter_queue=dead_letters if dead_letters in queues else None,
+    )
+
+
+def _secret_name(stack_name: str) -> str:
+    return f"{stack_name}-database"
 
 
 def _secret(aws: LocalAws, name: str, content: Mapping[str, str]) -> str:
@@ -68,4 +75,6 @@ def delete_others(aws: LocalAws, kept: Collection[SubscriberFolder]) -> Iterator
             name = tags.get("b2bpilot:subscriber", "")
             if DIGEST_TAG in tags and name and name not in names:
                 delete(aws, stack["StackName"])
+                secret = _secret_name(stack["StackName"])
+                aws.secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
                 yield name

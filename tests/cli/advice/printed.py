@@ -126,6 +126,7 @@ def _likely(text: str) -> str:
         "group.id": "G1",
         "chosen": "bash",
         "str(place)": "analytics",
+        "one.folder": "/home/ana/analytics",
         "service": SID,
         "check.code": "B2B079",
         "result.check.code": "B2B079",
