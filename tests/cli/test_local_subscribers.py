@@ -47,7 +47,7 @@ BROKEN = {
     "another topic": (changed(TOPIC, "somebody-elses-${Environment}-TopicArn"), f"it does not import {TOPIC}"),
     "another's names": (changed("analytics-b2b-pilot-$", "analytics-$"), "no function or queue is named NAME-b2b"),
     "the processor's name": (changed("analytics", "processor"), "'processor' is b2bpilot's own subscriber"),
-    "a core's name": (changed("analytics", "b2b-pilot-x"), "'b2b-pilot-x' begins with b2b-pilot"),
+    "a core's name": (changed("analytics", "b2b-pilot-x"), "template.yaml: 'b2b-pilot-x' has b2b-pilot in it"),
     "no name": (changed("analytics", "An_alytics"), "'An_alytics' cannot be a subscriber's name"),
     "two names": (
         changed("QueueName: !Sub analytics-b2b-pilot-${Environment}-dlq", "QueueName: !Sub crm-b2b-pilot-${Environment}"),
