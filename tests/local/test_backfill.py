@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ import psycopg
 import pytest
 
 from b2bpilot.cli.app import main
-from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.ops.runs.record import RunState
+from b2bpilot.ops.runs.runs import list_runs
 from tests.events import message
 from tests.local.conftest import Deployment, Machine
 from tests.local.polling import eventually
+from tests.ops.backfill.rows import put, row_of
 
-THEN = datetime(2001, 1, 1, 12, tzinfo=UTC)
-"""When no other test's rows were created."""
 PERIOD = ("--since", "2001-01-01", "--until", "2001-02-01")
 
 
@@ -33,28 +35,11 @@ class Stage:
     name: str
     rows: psycopg.Connection
 
-    def put(self, of: PilotMessage, **columns: Any) -> PilotMessage:
-        """Write the row that the processor leaves of the message."""
-        of = replace(of, params={**of.params, "diary": str(self.deployment.diary)})
-        row = {
-            "message_id": of.message_id,
-            "message_sid": of.params["MessageSid"],
-            "status": "completed",
-            "source": of.source.value,
-            "message_type": of.message_type.value,
-            "priority": of.priority.value,
-            "test": of.test,
-            "params": json.dumps(dict(of.params)),
-            "attempts": 1,
-            "received_at": of.received_at,
-            "created_at": THEN,
-            "completed_at": THEN,
-            **columns,
-        }
-        names = ", ".join(row)
-        values = ", ".join(f"%({name})s" for name in row)
-        self.rows.execute(f"INSERT INTO b2b_pilot_user_submissions ({names}) VALUES ({values})", row)  # type: ignore[call-overload]  # the columns are this test's own
-        return of
+    def put(self, count: int) -> set[str]:
+        """Write rows of so many messages, which the processor would take up, and return their ids."""
+        messages = [message(params={"diary": str(self.deployment.diary)}) for _ in range(count)]
+        put(self.rows, (row_of(one, status="failed") for one in messages))
+        return {one.message_id for one in messages}
 
     def delivered(self) -> Counter[str]:
         """How often each message was processed to its end."""
@@ -62,6 +47,11 @@ class Stage:
         events = {line["request_id"]: line["event"] for line in lines if "event" in line}
         ended = [line["request_id"] for line in lines if "end" in line]
         return Counter(message_id_in(events[request_id]) for request_id in ended)
+
+    def require_untouched(self) -> None:
+        """The processor got none of it."""
+        query = "SELECT DISTINCT attempts, republished_at FROM b2b_pilot_user_submissions WHERE created_at < '2002-01-01'"
+        assert self.rows.execute(query).fetchall() == [(1, None)]
 
 
 def message_id_in(event: dict[str, Any]) -> str:
@@ -90,7 +80,7 @@ def cli(environment: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_thousand_rows_are_delivered_to_the_subscriber_and_none_to_the_processor(
     stage: Stage, cli: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sent = {stage.put(message()).message_id for _ in range(1_000)}
+    sent = stage.put(1_000)
 
     assert cli("subscribers", "backfill", stage.name, *PERIOD, "--yes", "-o", "json") == 0
 
@@ -98,5 +88,33 @@ def test_a_thousand_rows_are_delivered_to_the_subscriber_and_none_to_the_process
     assert (document["plan"]["messages"], document["backfilled"]["accepted"]) == (1_000, 1_000)
     eventually(lambda: len(stage.delivered()) == 1_000, "a thousand deliveries")
     assert stage.delivered() == dict.fromkeys(sent, 1)
-    query = "SELECT DISTINCT attempts, republished_at FROM b2b_pilot_user_submissions WHERE created_at < '2002-01-01'"
-    assert stage.rows.execute(query).fetchall() == [(1, None)]
+    stage.require_untouched()
+
+
+def test_a_backfill_that_is_killed_and_resumed_delivers_the_same(
+    stage: Stage, cli: Any, environment: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = stage.put(400)
+    command = ["subscribers", "backfill", stage.name, *PERIOD, "--yes", "-e", "local"]
+    environ = os.environ | {"B2BPILOT_HOME": str(environment.home)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "b2bpilot", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+    ) as process:
+        eventually(lambda: len(stage.delivered()) > 50, "a part of the deliveries")
+        process.kill()
+    (record,) = (one for one in list_runs(environment.home) if one.state is RunState.INTERRUPTED)
+    perhaps = {one.queue_message_id for one in record.messages.values() if one.is_unknown}
+    assert 50 < len(record.messages) < 400
+
+    assert cli("runs", "resume", record.run_id, "--yes", "-o", "json") == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert (document["plan"]["perhaps_before"], document["backfilled"]["accepted"]) == (len(perhaps), 400)
+    eventually(lambda: len(stage.delivered()) == 400, "four hundred deliveries")
+    found = stage.delivered()
+    assert found.keys() == sent
+    assert {message_id for message_id, times in found.items() if times > 1} <= perhaps
+    stage.require_untouched()

