@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.cli.config import settings_view
 from b2bpilot.cli.config.origins import SettingOrigin, SettingsFile
 from b2bpilot.cli.dlq import archive, discard, edit, remote_report, restore
@@ -17,8 +19,11 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import failure_of
 from b2bpilot.cli.frame.settings import GivenValue
 from b2bpilot.cli.submissions import republish
+from b2bpilot.cli.subscribers import backfill_view
 from b2bpilot.cli.twilio import rollback, switch
 from b2bpilot.errors import PilotError
+from b2bpilot.ops.backfill.plan import BackfillPlan
+from b2bpilot.ops.backfill.rebuild import NOT_REBUILT, RowFate
 from b2bpilot.ops.cutover.change import Change
 from b2bpilot.ops.cutover.route import RouteLevel
 from b2bpilot.ops.dead_letters.archive import Origin
@@ -32,13 +37,18 @@ from b2bpilot.ops.dead_letters.peek import Peek
 from b2bpilot.ops.dead_letters.restore import Restored, RestoreDecision, RestorePlan
 from b2bpilot.ops.doctor.finding import MachineFinding, not_asked, warned, wrong
 from b2bpilot.ops.doctor.finding import fine as well
+from b2bpilot.ops.publish.run import require_all_accepted
+from b2bpilot.ops.publish.sending import Dispatch, SentItem
 from b2bpilot.ops.redrive_in_aws.proof import Backlog, Left, RedriveInAwsOutcome, RemainingKind
 from b2bpilot.ops.republish.plan import plan
 from b2bpilot.ops.republish.run import Republished, require_all_completed
+from b2bpilot.ops.sending.result import SendOutcome
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 from b2bpilot.ops.table.asked import Named
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.unproven import UnprovenMessage
 from b2bpilot.pipeline.dead_letter import FailureKind
+from b2bpilot.pipeline.history import Stretch
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.twilio.webhook_setting import WebhookSetting
@@ -63,6 +73,24 @@ GONE = Owner(
     name="arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-prod:5e0c4f0e-9d62-4a10-8d62-6e9f2c4d7a10",
 )
 CAUSE = Cause(FailureKind.EXCEPTION, REFUSED)
+ANALYTICS = Subscriber(
+    name="analytics",
+    kind=SubscriberKind.FUNCTION,
+    subscription=Subscription(
+        arn="arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-prod:3f0c7c0e-1b7e-4f5e-9a53-2f1f3c6f3c11",
+        topic_arn="arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-prod",
+        protocol="lambda",
+        endpoint="arn:aws:lambda:eu-west-1:123456789012:function:analytics-b2b-pilot-prod",
+        owner="123456789012",
+        confirmed=True,
+        raw_delivery=False,
+        filter_policy='{"test": ["false"]}',
+        filter_policy_scope="MessageAttributes",
+        redrive_policy=None,
+    ),
+    errors=("AWS denied lambda:GetFunctionConfiguration: no identity-based policy allows it",),
+)
+TOO_LARGE = "lambda:InvokeFunction failed: RequestTooLargeException: 1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)"
 PROBLEM = Problem(queue_message_id=IDS[1], message_id=IDS[2], reason="somebody else received it meanwhile")
 
 
@@ -206,6 +234,36 @@ def submissions_republish(pilot: Pilot) -> None:
     ending(pilot, lambda: require_all_completed(done, RUN))
 
 
+def subscribers_backfill(pilot: Pilot) -> None:
+    planned = BackfillPlan(
+        rows=Stretch(since=NOW - timedelta(days=3), until=None, first_id=1, last_id=12_345),
+        fates=Counter(
+            {
+                RowFate.SEND: 10_204,
+                RowFate.BEFORE: 1_001,
+                RowFate.FILTERED: 1_100,
+                RowFate.UNDECIDED: 12,
+                RowFate.NOT_SELECTED: 1,
+                **dict.fromkeys(NOT_REBUILT, 7),
+            }
+        ),
+        days=Counter({NOW.date(): 10_000, (NOW - timedelta(days=1)).date(): 204}),
+        tests=2,
+        perhaps_before=16,
+        is_limited=True,
+    )
+    backfill_view.show_plan(pilot, planned, ANALYTICS, proof=PROVEN, dry_run=False)
+    refused = SentItem(
+        key=IDS[0], message_id=IDS[0], copy=1, outcome=SendOutcome.NOT_SENT, error=PilotError(TOO_LARGE)
+    )
+    unknown = SentItem(key=IDS[1], message_id=IDS[1], copy=1, outcome=SendOutcome.UNKNOWN)
+    dispatch = Dispatch(
+        total=11_200, results=[refused, unknown], earlier=1_001, only_counted=10_197, seconds=61.5
+    )
+    backfill_view.show_end(pilot, RUN, ANALYTICS, planned, dispatch)
+    ending(pilot, lambda: require_all_accepted(dispatch, RUN, done="delivered"))
+
+
 def doctor(pilot: Pilot) -> None:
     found: list[MachineFinding] = [
         well(
@@ -260,5 +318,6 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "dlq-restore": dlq_restore,
     "doctor": doctor,
     "submissions-republish": submissions_republish,
+    "subscribers-backfill": subscribers_backfill,
     "twilio-rollback": twilio_rollback,
 }

@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 
 from b2bpilot.cli.app import main
 from b2bpilot.ops.verify.iam import COMMANDS, DATABASE_SECRET, OLD_SECRET, TWILIO_SECRET, secrets_of
-from tests.local.conftest import machine
+from tests.local.conftest import Deployment, Machine, machine
 
 MESSAGE = "7d6f3f0a-1b64-4f53-9a53-5b0b6c0b0a01"
 SERVICES = {"monitoring": "cloudwatch"}
@@ -40,6 +40,8 @@ ASKED = (
     ("submissions show", MESSAGE),
     ("subscribers", ""),
     ("subscribers test", "--param Body=hello"),
+    ("subscribers backfill", "function --since 1h --yes"),
+    ("subscribers backfill", "queue --since 1h --yes"),
     ("dlq list", ""),
     ("dlq export", "letters.jsonl"),
     ("dlq replay", "--yes"),
@@ -87,6 +89,16 @@ def _action(service: str, operation: str) -> str:
     return f"{service}:{OPERATIONS.get(operation, operation)}"
 
 
+def _subscribe(environment: Machine, folder: Path) -> None:
+    """A function and a queue beside the processor."""
+    topic = environment.stack_output("TopicArn")
+    Deployment(environment, folder / "diary", name="function-b2b-pilot-local").deploy(to=topic)
+    sqs, sns = environment.client("sqs"), environment.client("sns")
+    url = sqs.create_queue(QueueName="queue-b2b-pilot-local")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+
 def test_each_command_asks_for_what_the_table_says_and_for_nothing_else(
     asked: set[str],
     tmp_path: Path,
@@ -98,6 +110,7 @@ def test_each_command_asks_for_what_the_table_says_and_for_nothing_else(
     beyond: dict[str, set[str]] = {}
     with machine(tmp_path / "home", "--time-scale", "300") as environment:
         monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+        _subscribe(environment, tmp_path)
         for command, options in ASKED:
             asked.clear()
             main([*command.split(), *options.split(), "-e", "local"])

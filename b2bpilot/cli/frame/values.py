@@ -91,6 +91,10 @@ def subscribers(ctx: typer.Context) -> Known:
     return ["processor", *remembered.subscribers(pilot.runs_home, str(environment))]
 
 
+def other_subscribers(ctx: typer.Context) -> Known:
+    return [name for name in subscribers(ctx) if name != "processor"]
+
+
 def _pilot(ctx: typer.Context) -> Pilot:
     found: Pilot = ctx.obj
     return found

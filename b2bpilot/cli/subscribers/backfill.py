@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN, WHEN, Concurrency, DryRun, Rate, Reason, Yes
 from b2bpilot.cli.publish.progress import SendingDisplay
@@ -49,7 +50,12 @@ Most = Annotated[
 def backfill(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="A subscriber: short name, whole name or subscription ARN.", metavar="NAME")
+        str,
+        typer.Argument(
+            help="A subscriber: short name, whole name or subscription ARN.",
+            metavar="NAME",
+            autocompletion=values.other_subscribers,
+        ),
     ],
     *,
     since: Since,

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.pipeline.message import format_time
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from b2bpilot.ops.table.database_proof import DatabaseProof
 
 ARRIVES = {
-    "function": "Its function is invoked asynchronously, as SNS does it: what fails there becomes a dead letter of its own.",
-    "queue": "They go into its queue: what fails there becomes a dead letter of its own.",
+    "function": "Its function is invoked asynchronously, as SNS does it",
+    "queue": "They go into its queue, as SNS sends them",
 }
+MOST_DAYS = 10
 FATES = {
     "accepted before": "delivered before, by this run",
     "filtered out": "rejected by its filter policy",
@@ -69,34 +72,46 @@ def _told(
     if plan is None:
         yield "There is nothing to send: no rows were created in that period."
         return
-    if not plan.to_send:
-        yield f"There is nothing to send: {many(plan.looked_at, 'row')} looked at."
-    else:
+    if plan.to_send:
         yield f"Send {many(plan.to_send, 'message')} to subscriber {subscriber.name}, and to nobody else:"
         yield f"  {pilot.environment}"
         yield f"  {many(plan.looked_at, 'row')} looked at, created {_period(plan)}"
-    for name, words in FATES.items():
-        if fates[name]:
-            yield f"  {fates[name]:,} {words}"
+    else:
+        yield f"There is nothing to send: {many(plan.looked_at, 'row')} looked at, created {_period(plan)}"
+    yield from (f"  {fates[name]:,} {words}" for name, words in FATES.items() if fates[name])
     if plan.is_limited:
         yield "  Rows after these were not looked at: --limit."
-    if not plan.to_send:
-        return
+    if plan.to_send:
+        yield from _of_the_sent(plan, subscriber)
+
+
+def _of_the_sent(plan: BackfillPlan, subscriber: Subscriber) -> Iterator[str]:
+    if 1 < len(plan.days) <= MOST_DAYS:
+        yield f"  by day (UTC): {', '.join(f'{day} {count:,}' for day, count in sorted(plan.days.items()))}"
     if plan.tests:
         yield f"  {many(plan.tests, 'of them is a test message', 'of them are test messages')}."
     if plan.perhaps_before:
+        was, again = ("was", "it is") if plan.perhaps_before == 1 else ("were", "they are")
         yield (
-            f"  {many(plan.perhaps_before, 'was', 'were')} perhaps delivered before, when the run was interrupted: "
-            "sent again, so the subscriber must take a message twice as one."
+            f"  {plan.perhaps_before:,} {was} perhaps delivered before, when the run was interrupted; "
+            f"{again} sent again."
         )
-    yield f"  {ARRIVES[subscriber.kind.value]}"
-    for error in subscriber.errors:
-        yield f"  Not known of it: {error}"
+    yield f"  {ARRIVES[subscriber.kind.value]}; {_given_up(subscriber)}."
+    yield "  What it got before reaches it again, and is skipped only where its code tells a message by its id."
+    yield from (f"  Not known of it: {error}" for error in subscriber.errors)
+
+
+def _given_up(subscriber: Subscriber) -> str:
+    if arn := subscriber.sender_dead_letter_queue_arn:
+        return f"what fails there goes to {arn.rpartition(':')[2]}"
+    if subscriber.errors:
+        return "where what fails there goes is unknown"
+    return "it names no dead-letter queue, so what fails there may be lost"
 
 
 def _period(plan: BackfillPlan) -> str:
-    first, last = min(plan.days), max(plan.days)
-    return f"on {first}" if first == last else f"from {first} to {last}"
+    since, until = plan.rows.since, plan.rows.until
+    return f"since {format_time(since)}" + (f" and before {format_time(until)}" if until else "")
 
 
 def tell_of_another_filter(pilot: Pilot, subscriber: Subscriber, record: RunRecord) -> None:
@@ -126,6 +141,10 @@ def show_end(
         "seconds": round(dispatch.seconds, 3),
     }
     pilot.output.record({"backfilled": fields}, text=list(_ended(subscriber, dispatch, changed)))
+    pilot.output.notice(
+        "What became of them there, its own logs and dead letters tell: "
+        + our_command("dlq", "list", "--subscriber", subscriber.name)
+    )
 
 
 def _ended(subscriber: Subscriber, dispatch: Dispatch, changed: int) -> Iterator[str]:
