@@ -158,7 +158,7 @@ def _rows(pilot: Pilot, database: DatabaseManager, since: str, until: str | None
 
 def _plan(pilot: Pilot, run: Backfill, rows: Stretch) -> BackfillPlan:
     with pilot.output.progress("Reading the table") as tell:
-        return run.plan(rows, observe=lambda looked_at: tell(f"Reading the table: {looked_at:,} rows"))
+        return run.plan(rows, observe=lambda looked_at: tell(f"Reading the table: {many(looked_at, 'row')}"))
 
 
 def _parameters(run: Backfill, plan: BackfillPlan) -> dict[str, object]:

@@ -128,6 +128,7 @@ def _likely(text: str) -> str:
         "str(place)": "analytics",
         "one.folder": "/home/ana/analytics",
         "service": SID,
+        "subscriber.name": "analytics",
         "check.code": "B2B079",
         "result.check.code": "B2B079",
     }
