@@ -34,7 +34,7 @@ from b2bpilot.cli.status.sparkline import BLOCKS
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.submissions.stuck_view import StuckView
 from b2bpilot.cli.subscribers import app as subscribers_app
-from b2bpilot.cli.subscribers import subscription_view
+from b2bpilot.cli.subscribers import coverage_view, subscription_view
 from b2bpilot.cli.twilio import findings as twilio_findings
 from b2bpilot.cli.twilio import route, switch
 from b2bpilot.cli.verify import verify_view
@@ -54,6 +54,7 @@ from b2bpilot.ops.deploy.checkout import SamConfig
 from b2bpilot.ops.deploy.plan import Caller, DeployPlan
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, HypothesisState
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, Symptom
+from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.explain.lookup import explained
 from b2bpilot.ops.inspect.diagnosis import MessageDiagnosis, MessageOutcome
 from b2bpilot.ops.inspect.inspection import Inspection
@@ -79,6 +80,7 @@ from b2bpilot.ops.subscribers.filter_policy import Evaluation, KeyVerdict
 from b2bpilot.ops.subscribers.health import Permission, Reason, SubscriptionReport
 from b2bpilot.ops.subscribers.missing import Absence, MissingSubscriber
 from b2bpilot.ops.subscribers.topic_report import SubscriberReport, TopicReport
+from b2bpilot.ops.subscribers.who_gets_what import who_gets_what
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import CheckResult, Status
@@ -414,6 +416,22 @@ def subscribers(pilot: Pilot) -> None:
     subscribers_app.show(pilot, topic, access)
 
 
+def subscribers_coverage(pilot: Pilot) -> None:
+    processor = a_subscription(
+        "arn:aws:lambda:eu-west-1:123456789012:function:b2b-pilot-background-processor-prod",
+        policy='{"$or": [{"priority": ["normal"]}, {"source": ["twilio"]}]}',
+    )
+    analytics = a_subscription(
+        "arn:aws:lambda:eu-west-1:123456789012:function:analytics-b2b-pilot-prod",
+        policy='{"test": ["false"]}',
+    )
+    crm = a_subscription(
+        "arn:aws:sqs:eu-west-1:123456789012:crm", "sqs", policy='{"message_id": [{"prefix": "0"}]}'
+    )
+    environment = Environment(name="prod", access=AwsAccess(region="eu-west-1"), stack=STACK)
+    coverage_view.show(pilot, who_gets_what(environment, [processor, analytics, crm]))
+
+
 def a_report(
     one: Subscription,
     name: str,
@@ -711,6 +729,7 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "submissions-show": submission_show,
     "submissions-stuck": submissions_stuck,
     "subscribers": subscribers,
+    "subscribers-coverage": subscribers_coverage,
     "subscribers-test": subscribers_test,
     "twilio-cutover": twilio_cutover,
     "twilio-reconcile": twilio_reconcile,

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "dlq restore": [RUN],
     "runs show": [RUN],
     "runs resume": [RUN],
+    "subscribers backfill": ["analytics", "--since", "7d"],
     "subscribers test": ["--param", "Body=hello"],
     "subscribers new": ["analytics"],
     "twilio cutover": ["--to", "stack", "--dry-run"],

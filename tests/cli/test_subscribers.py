@@ -173,6 +173,7 @@ def test_a_subscriber_is_told_with_what_waits_and_what_failed(
         "only real messages where priority is high",
     ]
     assert "analytics: 2 dead letters wait for somebody" in shown.stderr
+    assert "b2bpilot dlq list -e staging --subscriber analytics" in shown.stderr
     assert (found["name"], found["kind"], found["processor"]) == ("analytics", "function", False)
     assert found["dead_letters"] == {"count": 2, "oldest_seconds": None, "has_queue": True, "error": None}
     assert found["failures_24h"] == {
@@ -279,6 +280,27 @@ def test_who_is_missing_is_unknown_where_nobody_may_ask(
     monkeypatch.setattr("b2bpilot.ops.subscribers.missing.importers", denied)
     result = run("subscribers", *ENV)
     assert "Unknown who is missing: AWS denied cloudformation:ListImports" in result.stdout
+
+
+def test_coverage_finds_the_corner_that_a_filter_drops(run: Run, staging: Staging) -> None:
+    arn = subscribe(staging, "lambda", PROCESSOR)
+    whole = run("subscribers", "--coverage", *ENV)
+    client("sns").set_subscription_attributes(
+        SubscriptionArn=arn,
+        AttributeName="FilterPolicy",
+        AttributeValue=json.dumps({"$or": [{"priority": ["normal"]}, {"source": ["twilio"]}]}),
+    )
+    shown, found = (run("subscribers", "list", "--coverage", *ENV, *form) for form in ((), ("-o", "json")))
+
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    assert whole.stdout.splitlines()[1].split()[:3] == ["82", "processor,", "witness"]
+    assert (shown.exit_code, found.exit_code) == (1, 1)
+    assert "32" in shown.stdout.splitlines()[1].split()
+    assert "The processor misses 32 of 82 kinds of message" in shown.stderr
+    missed = [one for one in found.document["kinds"] if one["receives"]["processor"] is False]
+    assert (len(found.document["kinds"]), len(missed)) == (82, 32)
+    assert all(one["receives"]["witness"] for one in missed)
+    assert run("subscribers", "--coverage", "test", *ENV).exit_code == 2
 
 
 def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, staging: Staging) -> None:

@@ -38,34 +38,51 @@ class ListingGroup(PilotGroup):
 _listing = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_command=True)
 
 
+CoverageOption = Annotated[
+    bool,
+    typer.Option(
+        "--coverage", help="Show who gets which kinds of message, by their filter policies; nothing is sent."
+    ),
+]
+
+
 @_listing.callback()
-def without_a_word(ctx: typer.Context) -> None:
+def without_a_word(ctx: typer.Context, *, coverage: CoverageOption = False) -> None:
     """List the topic's subscribers, and whether each can receive what is published.
 
     Who is missing is listed, too: a stack that imports the topic while no subscription ends in it. SNS counts failures for the
     whole topic only; those in the table are runs of the subscriber's own function.
 
-    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor.
+    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor. With
+    --coverage: the processor certainly does not get some kind of message.
 
     Example: b2bpilot subscribers -e prod
     """
     if ctx.invoked_subcommand is None:
-        list_(ctx)
+        list_(ctx, coverage=coverage)
+    elif coverage:
+        raise UsageError(
+            f"--coverage cannot be used with {ctx.invoked_subcommand}", hint="leave one of them out"
+        )
 
 
-def list_(ctx: typer.Context) -> None:
+def list_(ctx: typer.Context, *, coverage: CoverageOption = False) -> None:
     """List the topic's subscribers, as `b2bpilot subscribers` does.
 
     Who is missing is listed, too: a stack that imports the topic while no subscription ends in it. SNS counts failures for the
     whole topic only; those in the table are runs of the subscriber's own function.
 
-    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor.
+    Exit code 1: one is unhealthy (it cannot receive, or has dead letters), one is missing, or none delivers to the processor. With
+    --coverage: the processor certainly does not get some kind of message.
 
     Example: b2bpilot subscribers list -e prod
     """
     from b2bpilot.ops.subscribers.topic_report import report_on_topic
 
     pilot = pilot_of(ctx)
+    if coverage:
+        _show_coverage(pilot)
+        return
     found = report_on_topic(pilot.environment, now=pilot.now())
     show(pilot, found, pilot.environment.access)
     if found.lacks_processor:
@@ -75,6 +92,20 @@ def list_(ctx: typer.Context) -> None:
             "Deploy template.yaml again, or see " + our_command("verify", "--only", "topic")
         )
     if found.is_unhealthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+def _show_coverage(pilot: Pilot) -> None:
+    from b2bpilot.aws.subscriptions import subscriptions
+    from b2bpilot.cli.subscribers import coverage_view
+    from b2bpilot.ops.subscribers.topic_report import TIMEOUTS
+    from b2bpilot.ops.subscribers.who_gets_what import who_gets_what
+
+    environment = pilot.environment
+    listed = subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    found = who_gets_what(environment, listed)
+    coverage_view.show(pilot, found)
+    if found.missed:
         raise typer.Exit(UNHEALTHY)
 
 

@@ -74,18 +74,35 @@ class Coverage:
             yield f"rejects a {self.bare[0].kind}: b2bpilot publishes none, but others that publish to the topic may"
 
 
-def coverage(policy: str | None, scope: str) -> Coverage:
-    """Try every kind of message with a policy (JSON; None lets all through)."""
-    tried = kinds()
+def evaluations(policy: str | None, scope: str) -> dict[MessageKind, Evaluation]:
+    """Judge every kind of message by a policy (JSON; None lets all through)."""
     if policy is None:
-        return Coverage(tried=len(tried))
+        return dict.fromkeys(kinds(), Evaluation(accepts=True))
     wanted = parsed(policy)
     if wanted is None:
-        unread = Evaluation(accepts=None, problem=NO_OBJECT)
-        return Coverage(tried=len(tried), open=[Rejected(kind=tried[0], evaluation=unread)])
+        return dict.fromkeys(kinds(), Evaluation(accepts=None, problem=NO_OBJECT))
+    return {kind: _evaluated(wanted, scope, kind) for kind in kinds()}
+
+
+def _evaluated(wanted: Mapping[str, Any], scope: str, kind: MessageKind) -> Evaluation:
+    """A message that nothing of b2bpilot published has a body of which nothing is known; an empty policy looks at none."""
+    if scope == BODY_SCOPE and kind.source is None and wanted:
+        return Evaluation(accepts=None, problem="nobody knows its body")
+    return evaluated(wanted, scope, kind.leaves(scope))
+
+
+def coverage(policy: str | None, scope: str) -> Coverage:
+    """Try every kind of message with a policy (JSON; None lets all through)."""
+    judged = evaluations(policy, scope)
+    if policy is None:
+        return Coverage(tried=len(judged))
+    wanted = parsed(policy)
+    if wanted is None:
+        kind, unread = next(iter(judged.items()))
+        return Coverage(tried=len(judged), open=[Rejected(kind=kind, evaluation=unread)])
     found = [
-        Rejected(kind=kind, evaluation=evaluated(wanted, scope, kind.leaves(scope)))
-        for kind in tried
+        Rejected(kind=kind, evaluation=one)
+        for kind, one in judged.items()
         if not (scope == BODY_SCOPE and kind.source is None)
     ]
     certain = [one for one in found if one.evaluation.accepts is False]

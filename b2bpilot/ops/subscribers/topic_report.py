@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Command, our_command
 from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.aws.policies import ResourcePolicy, function_policy, queue_policy
 from b2bpilot.aws.session import AwsAccess, Timeouts
@@ -84,8 +84,13 @@ class SubscriberReport:
         if number := self.backlog.dead_letters:
             yield Reason(
                 text=f"{many(number, 'dead letter')} {'waits' if number == 1 else 'wait'} for somebody",
-                command=our_command("dlq", "list") if self.subscriber.is_processor else None,
+                command=self._list(),
             )
+
+    def _list(self) -> Command:
+        if self.subscriber.is_processor:
+            return our_command("dlq", "list")
+        return our_command("dlq", "list", "--subscriber", self.subscriber.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

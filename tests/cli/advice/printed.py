@@ -127,6 +127,7 @@ def _likely(text: str) -> str:
         "chosen": "bash",
         "str(place)": "analytics",
         "one.folder": "/home/ana/analytics",
+        "self.subscriber.name": "analytics",
         "service": SID,
         "subscriber.name": "analytics",
         "check.code": "B2B079",
