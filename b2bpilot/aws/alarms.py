@@ -61,6 +61,19 @@ def alarms(access: AwsAccess, prefix: str, *, timeouts: Timeouts | None = None) 
     return sorted(map(_alarm, found), key=lambda alarm: alarm.name)
 
 
+def alarms_of_queue(
+    access: AwsAccess, queue: str, metric: str = VISIBLE, *, timeouts: Timeouts | None = None
+) -> list[Alarm]:
+    """Return the alarms on one metric of a queue, whatever they are called. Raises AwsError."""
+    client: CloudWatchClient = access.client("cloudwatch", timeouts)
+    with translated("cloudwatch:DescribeAlarmsForMetric"):
+        answer = client.describe_alarms_for_metric(
+            Namespace="AWS/SQS", MetricName=metric, Dimensions=[{"Name": "QueueName", "Value": queue}]
+        )
+    found = [_alarm(alarm) for alarm in answer.get("MetricAlarms", [])]
+    return [alarm for alarm in found if alarm.dimensions.get("QueueName") == queue]
+
+
 def _alarm(answer: MetricAlarmTypeDef) -> Alarm:
     since = answer.get("StateTransitionedTimestamp") or answer.get("StateUpdatedTimestamp")
     return Alarm(

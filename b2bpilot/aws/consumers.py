@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """A function behind a queue. `state` is Lambda's word, such as Enabled."""
+    """A function behind a queue. `uuid` is its mapping's, `state` is Lambda's word, such as Enabled."""
 
+    uuid: str
     function_arn: str
     state: str
     reports_batch_item_failures: bool
@@ -29,6 +30,7 @@ def consumers_of(access: AwsAccess, queue_arn: str, *, timeouts: Timeouts | None
         found = [mapping for page in pages for mapping in page["EventSourceMappings"]]
     return [
         Consumer(
+            uuid=mapping["UUID"],
             function_arn=mapping["FunctionArn"],
             state=mapping["State"],
             reports_batch_item_failures="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", ()),

@@ -68,6 +68,8 @@ class QueueAttributes:
     policy: str | None = None
     is_encrypted: bool = False
     longest_message_bytes: int = 262_144
+    hidden_seconds: int = 30
+    """For how long SQS hides a message that somebody received."""
     read_at: datetime | None = None
     """By AWS's clock."""
 
@@ -130,5 +132,6 @@ def _attributes(values: Mapping[Any, str], *, read_at: datetime | None) -> Queue
         policy=values.get("Policy") or None,
         is_encrypted=values.get("SqsManagedSseEnabled") == "true" or bool(values.get("KmsMasterKeyId")),
         longest_message_bytes=int(values.get("MaximumMessageSize", 262_144)),
+        hidden_seconds=int(values.get("VisibilityTimeout", 30)),
         read_at=read_at,
     )

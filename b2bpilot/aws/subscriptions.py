@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.errors import AwsError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def subscriptions(
     with translated("sns:ListSubscriptionsByTopic"):
         pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
         listed = [found for page in pages for found in page.get("Subscriptions", [])]
-    return [_subscription(client, found) for found in listed]
+    return of_each(lambda found: _subscription(client, found), listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from b2bpilot.ops.subscribers.conditions import either
 from b2bpilot.ops.subscribers.filter_policy import (
     BODY_SCOPE,
     NO_OBJECT,
@@ -114,6 +115,15 @@ def coverage(policy: str | None, scope: str) -> Coverage:
         varying=_varying(wanted, scope),
         rejects_all=all(one.evaluation.accepts is False for one in found if one.kind.source),
     )
+
+
+def takes_tests(policy: str | None, scope: str) -> bool | None:
+    """Tell whether a test message of some kind passes a policy; None: it cannot be told."""
+    found = coverage(policy, scope)
+    answers: dict[MessageKind, bool | None] = {kind: True for kind in kinds() if kind.is_test}
+    answers |= {one.kind: False for one in found.lost if one.kind.is_test}
+    answers |= {one.kind: None for one in found.open if one.kind in answers}
+    return either(list(answers.values()))
 
 
 def _varying(policy: Mapping[str, Any], scope: str) -> list[str]:

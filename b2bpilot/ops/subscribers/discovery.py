@@ -3,7 +3,7 @@ go (docs/decisions/0038-subscribers.md)."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.aws.policies import where
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
@@ -21,7 +22,6 @@ from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.owner import function_name
 
-AT_ONCE = 8
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 
 
@@ -70,9 +70,14 @@ class Subscriber:
 
 def subscribers_of(environment: Environment) -> list[Subscriber]:
     """Return all subscribers, in SNS's order, each looked at beside the others. Raises AwsError when they cannot be listed."""
-    found = subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda one: _subscriber(one, environment), found))
+    return subscribers_among(
+        environment, subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    )
+
+
+def subscribers_among(environment: Environment, found: Sequence[Subscription]) -> list[Subscriber]:
+    """Return the subscribers of these subscriptions, each looked at beside the others. What cannot be looked at is in `errors`."""
+    return of_each(lambda one: _subscriber(one, environment), found)
 
 
 def named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:

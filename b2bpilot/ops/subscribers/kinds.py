@@ -75,3 +75,8 @@ def kinds() -> tuple[MessageKind, ...]:
         for is_redriven, priority, source, kind in product((False, True), Priority, Source, MessageType)
     ]
     return (*published, MessageKind(), MessageKind(is_redriven=True))
+
+
+def most_attributes() -> int:
+    """Return how many attributes a message has at most, those of a redrive among them."""
+    return max(len(kind.leaves("MessageAttributes")) for kind in kinds())

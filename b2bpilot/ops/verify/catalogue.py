@@ -12,6 +12,7 @@ from b2bpilot.ops.verify.checks import (
     processor,
     stack,
     stale,
+    subscribers,
     topic,
     twilio,
     webhook,
@@ -27,6 +28,7 @@ CATEGORIES = (
     stale,
     database,
     alarms,
+    subscribers,
     twilio,
     end_to_end,
 )

@@ -25,6 +25,7 @@ class Category(StrEnum):
     STALE = "stale"
     DATABASE = "database"
     ALARMS = "alarms"
+    SUBSCRIBERS = "subscribers"
     TWILIO = "twilio"
     END_TO_END = "end-to-end"
 

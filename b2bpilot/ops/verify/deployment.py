@@ -35,6 +35,8 @@ class Choices:
     with_twilio: bool = False
     row_seconds: float = 15.0
     """How long a test message's row is waited for."""
+    subscribers: tuple[str, ...] = ()
+    """Whom the checks of subscribers are about; nobody named: all but the processor, and what is wrong there is a warning."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from b2bpilot.ops.owner import endpoint_name
 from b2bpilot.ops.recipient import Recipient
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
-from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of
+from b2bpilot.ops.verify.checks.topic.subscriptions import READ
 from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.subscribers import all_of
 
 
 def _unshared(deployment: Deployment) -> Answer:

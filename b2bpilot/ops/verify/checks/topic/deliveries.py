@@ -6,10 +6,11 @@ from functools import partial
 
 from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
-from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of, coverages
+from b2bpilot.ops.verify.checks.topic.subscriptions import READ, coverages
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
+from b2bpilot.ops.verify.subscribers import all_of
 from b2bpilot.plural import many
 
 

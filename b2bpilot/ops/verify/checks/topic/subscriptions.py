@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.subscribers import all_of
 
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
@@ -18,13 +18,6 @@ SUBSCRIBE = (
     "arn:{partition}:lambda:{region}:{account_id}:function:{processor_function_name} "
     """--attributes '{{"RedrivePolicy": "{{\\"deadLetterTargetArn\\": \\"{dead_letter_queue_arn}\\"}}"}}'"""
 )
-
-
-def all_of(deployment: Deployment) -> list[Subscription]:
-    found: list[Subscription] = deployment.ask(
-        "subscriptions", lambda: subscriptions(shared(deployment), deployment.stack.topic_arn)
-    )
-    return found
 
 
 def _processors(deployment: Deployment) -> list[Subscription]:

@@ -1,0 +1,57 @@
+"""A check of the category `subscribers`: whether anything rings when dead letters come."""
+
+from __future__ import annotations
+
+from b2bpilot.aws.alarms import VISIBLE, alarms_of_queue
+from b2bpilot.ops.subscribers.discovery import Subscriber
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each, of_own_account
+
+AGE = "ApproximateAgeOfOldestMessage"
+
+
+def _watched(deployment: Deployment, one: Subscriber) -> Answer:
+    queues = one.dead_letter_queue_arns
+    if not queues:
+        return unanswered("it has no dead-letter queue")
+    watching = {arn: _alarms(deployment, arn) for arn in queues}
+    if silent := [arn for arn, names in watching.items() if not names]:
+        return fails(
+            f"no alarm watches the number or the age of dead letters in {silent[0]}",
+            fix=_alarm(deployment, silent[0]),
+        )
+    return holds(", ".join(name for names in watching.values() for name in names))
+
+
+def _alarms(deployment: Deployment, arn: str) -> list[str]:
+    access, name = access_to(deployment, arn), arn.rpartition(":")[2]
+    found = alarms_of_queue(access, name, VISIBLE) or alarms_of_queue(access, name, AGE)
+    return [one.name for one in found]
+
+
+def _alarm(deployment: Deployment, arn: str) -> str:
+    """As `subscribers new` has it, without an action: whom it notifies is the team's to say."""
+    name = arn.rpartition(":")[2]
+    return aws(
+        "cloudwatch", "put-metric-alarm", "--alarm-name", name,
+        "--namespace", "AWS/SQS", "--metric-name", VISIBLE, "--dimensions", f"Name=QueueName,Value={name}",
+        "--statistic", "Maximum", "--period", "60", "--evaluation-periods", "40", "--datapoints-to-alarm", "1",
+        "--comparison-operator", "GreaterThanOrEqualToThreshold", "--threshold", "1",
+        "--treat-missing-data", "notBreaching", *elsewhere(deployment, arn),
+    )  # fmt: skip
+
+
+CHECKS = (
+    Check(
+        code="B2B189",
+        category=Category.SUBSCRIBERS,
+        statement="an alarm watches each subscriber's dead-letter queue",
+        why="SQS deletes dead letters after the queue's retention, 14 days at most, seen or not.",
+        probe=of_each(of_own_account(_watched)),
+        severity=Severity.WARNING,
+        actions=(*READ, "cloudwatch:DescribeAlarmsForMetric"),
+        needs=("B2B030",),
+    ),
+)

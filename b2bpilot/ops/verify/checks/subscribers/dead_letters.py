@@ -1,0 +1,173 @@
+"""Checks of the category `subscribers`: where what fails goes, and whether it gets there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.roles import may
+from b2bpilot.ops.subscribers.admission import admits
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
+from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.functions import Grant, grant_command
+from b2bpilot.ops.verify.subscribers import (
+    READ,
+    admission_command,
+    elsewhere,
+    function,
+    no_command,
+    of_each,
+    of_own_account,
+    others,
+    queue,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
+
+FIFO = ".fifo"
+RECEIVES = 5
+"""How often a queue gives a message out before it is a dead letter, as `subscribers new` has it."""
+
+
+def _one_queue(deployment: Deployment, one: Subscriber) -> Answer:
+    """One that the processor uses, too, is B2B105's."""
+    if one.subscription.attributes_error is not None:
+        raise one.subscription.attributes_error
+    if one.errors:
+        return silent("; ".join(one.errors), may_change=True)
+    by_sns, by_sender = one.subscription.redrive_target_arn, one.sender_dead_letter_queue_arn
+    if by_sns is None or by_sender is None:
+        return _lacking(deployment, one, by_sns, by_sender)
+    if by_sns != by_sender:
+        return fails(
+            f"SNS sends what it cannot deliver to {by_sns}, its {one.kind.value} what it gives up to {by_sender}",
+            fix=_redrive(one, by_sender),
+        )
+    if wrong := _unfit(deployment, one, by_sns):
+        return no_command(wrong)
+    return holds(by_sns)
+
+
+def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sender: str | None) -> Answer:
+    if by_sender is not None:
+        return fails(
+            "its subscription has no redrive policy: what SNS cannot deliver is lost",
+            fix=_redrive(one, by_sender),
+        )
+    if by_sns is not None:
+        return fails(f"its {one.kind.value} has no dead-letter queue", fix=_sender(deployment, one, by_sns))
+    return no_command(
+        f"neither its subscription nor its {one.kind.value} has a dead-letter queue: what fails is lost"
+    )
+
+
+def _unfit(deployment: Deployment, one: Subscriber, arn: str) -> str | None:
+    """What is wrong with the queue that both name."""
+    if arn.endswith(FIFO):
+        return f"{arn} is a FIFO queue, and dead letters go to standard queues only"
+    if arn in (one.queue_arn, one.subscription.endpoint):
+        return f"{arn} is its dead-letter queue and the queue that it reads"
+    sharing = [
+        other.name
+        for other in others(deployment)
+        if arn in other.dead_letter_queue_arns and other.subscription.endpoint != one.subscription.endpoint
+    ]
+    return f"{arn} is the dead-letter queue of {', '.join(sharing)}, too" if sharing else None
+
+
+def _redrive(one: Subscriber, arn: str) -> str:
+    return aws(
+        "sns", "set-subscription-attributes", "--subscription-arn", one.subscription.arn,
+        "--attribute-name", "RedrivePolicy", "--attribute-value", document({"deadLetterTargetArn": arn}),
+    )  # fmt: skip
+
+
+def _sender(deployment: Deployment, one: Subscriber, arn: str) -> str:
+    if one.kind is SubscriberKind.FUNCTION:
+        return aws(
+            "lambda", "update-function-configuration", "--function-name", str(one.function_arn),
+            "--dead-letter-config", f"TargetArn={arn}", *elsewhere(deployment, str(one.function_arn)),
+        )  # fmt: skip
+    found = queue(deployment, str(one.queue_arn))
+    policy = document({"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES})
+    return aws(
+        "sqs", "set-queue-attributes", "--queue-url", found[0],
+        "--attributes", document({"RedrivePolicy": policy}), *elsewhere(deployment, str(one.queue_arn)),
+    ) if found else ""  # fmt: skip
+
+
+def _admits(deployment: Deployment, one: Subscriber) -> Answer:
+    if not one.dead_letter_queue_arns:
+        return unanswered("it has no dead-letter queue")
+    for arn in one.dead_letter_queue_arns:
+        if queue(deployment, arn) is None:
+            return no_command(f"its dead-letter queue {arn} does not exist: what fails is lost")
+    target = one.subscription.redrive_target_arn
+    return _let_in(deployment, target) if target else unanswered("its subscription has no redrive policy")
+
+
+def _let_in(deployment: Deployment, arn: str) -> Answer:
+    found, topic_arn = queue(deployment, arn), deployment.stack.topic_arn
+    policy = found[1].policy if found else None
+    match admits(policy, action="sqs:SendMessage", topic_arn=topic_arn, endpoint_arn=arn):
+        case True:
+            return holds(arn)
+        case None:
+            return unanswered(f"the policy of {arn} uses what this version does not know")
+    return fails(
+        f"the policy of {arn} does not let SNS in from this topic: what it cannot deliver is lost",
+        fix=admission_command(deployment, arn),
+    )
+
+
+def _may_send(deployment: Deployment, one: Subscriber) -> Answer:
+    """A queue sends to its dead-letter queue by itself; a function's role has to be allowed to."""
+    arn = one.sender_dead_letter_queue_arn
+    if one.kind is not SubscriberKind.FUNCTION:
+        return unanswered("SQS moves what its function gives up")
+    settings = function(deployment, str(one.function_arn))
+    if arn is None or settings is None:
+        return unanswered("its function has no dead-letter queue")
+    role, client = settings.role_arn, _iam(deployment)
+    if may(client, role, "sqs:SendMessage", arn):
+        return holds(f"sqs:SendMessage for {role.rpartition('/')[2]}")
+    return fails(
+        f"{role.rpartition('/')[2]} may not sqs:SendMessage on {arn}: what its function gives up is dropped",
+        fix=grant_command(role, [Grant(action="sqs:SendMessage", resource=arn)], "b2bpilot-dead-letters"),
+    )
+
+
+def _iam(deployment: Deployment) -> IAMClient:
+    client: IAMClient = deployment.client("iam")
+    return client
+
+
+check = partial(
+    Check, category=Category.SUBSCRIBERS, severity=Severity.WARNING, needs=("B2B030",), actions=READ
+)
+
+CHECKS = (
+    check(
+        code="B2B184",
+        statement="each subscriber has a dead-letter queue of its own, one for both senders",
+        why="SNS and the function or queue fail in different ways: what one of them gives up is lost without a queue, or lies "
+        "where `dlq --subscriber` does not look.",
+        probe=of_each(of_own_account(_one_queue)),
+    ),
+    check(
+        code="B2B185",
+        statement="each subscriber's dead-letter queue is there and lets SNS in from this topic",
+        why="What SNS cannot deliver is lost where it may not write to the queue.",
+        probe=of_each(of_own_account(_admits)),
+    ),
+    check(
+        code="B2B186",
+        statement="each subscriber's function may write to its dead-letter queue",
+        why="Lambda drops what it may not write there, and only counts it (DeadLetterErrors).",
+        probe=of_each(of_own_account(_may_send)),
+        actions=(*READ, "iam:SimulatePrincipalPolicy"),
+    ),
+)

@@ -1,0 +1,97 @@
+"""Checks of the category `subscribers`: which messages each is given, and in which form."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.ops.subscribers.coverage import takes_tests
+from b2bpilot.ops.subscribers.discovery import Subscriber
+from b2bpilot.ops.subscribers.filter_limits import problems_of
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
+from b2bpilot.ops.subscribers.kinds import most_attributes
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.subscribers import READ, of_each
+
+WITHOUT_TESTS = '{"test": ["false"]}'
+WITHOUT_TESTS_IN_BODY = '{"test": [false]}'
+RAW_LIMIT = 10
+"""A raw delivery to a queue with more attributes is discarded (docs/aws-facts.md#raw-delivery)."""
+TRACING = 2
+"""So many a tracer may add."""
+
+
+def _filters(_: Deployment, one: Subscriber) -> Answer:
+    subscription = _readable(one)
+    if subscription.filter_policy is None:
+        return holds("no filter policy: every message, tests too")
+    problems = problems_of(subscription.filter_policy, subscription.filter_policy_scope)
+    if not problems:
+        return holds(f"filter policy {subscription.filter_policy}{_tests(subscription)}")
+    return fails(
+        f"filter policy {subscription.filter_policy}: {'; '.join(problems)}", fix=_usual(subscription)
+    )
+
+
+def _tests(subscription: Subscription) -> str:
+    match takes_tests(subscription.filter_policy, subscription.filter_policy_scope):
+        case True:
+            return ": test messages pass, too"
+        case False:
+            return ": no test message passes"
+    return ""
+
+
+def _usual(subscription: Subscription) -> str:
+    policy = WITHOUT_TESTS_IN_BODY if subscription.filter_policy_scope == BODY_SCOPE else WITHOUT_TESTS
+    return _set(subscription, "FilterPolicy", policy)
+
+
+def _raw(_: Deployment, one: Subscriber) -> Answer:
+    subscription, most = _readable(one), most_attributes()
+    if subscription.protocol != "sqs":
+        return unanswered(f"nothing is discarded of what SNS delivers by {subscription.protocol}")
+    if not subscription.raw_delivery:
+        return holds("in SNS's envelope, with any number of attributes")
+    left = RAW_LIMIT - most
+    if left >= TRACING:
+        return holds(f"raw: a message has {most} attributes at most, and SNS takes {RAW_LIMIT}")
+    return fails(
+        f"raw: a message has up to {most} attributes, which leaves {max(left, 0)} of {RAW_LIMIT} to tracers, who add {TRACING}",
+        fix=_set(subscription, "RawMessageDelivery", "false"),
+    )
+
+
+def _readable(one: Subscriber) -> Subscription:
+    if one.subscription.attributes_error is not None:
+        raise one.subscription.attributes_error
+    return one.subscription
+
+
+def _set(subscription: Subscription, name: str, value: str) -> str:
+    return aws(
+        "sns", "set-subscription-attributes", "--subscription-arn", subscription.arn,
+        "--attribute-name", name, "--attribute-value", value,
+    )  # fmt: skip
+
+
+check = partial(
+    Check, category=Category.SUBSCRIBERS, severity=Severity.WARNING, needs=("B2B030",), actions=READ
+)
+
+CHECKS = (
+    check(
+        code="B2B182",
+        statement="each subscriber's filter policy is within SNS's limits and lets something through",
+        why="A policy that nothing passes is no error to SNS: the subscriber gets nothing, and nobody is told.",
+        probe=of_each(_filters),
+    ),
+    check(
+        code="B2B183",
+        statement="a raw delivery has room for every attribute",
+        why=f"SNS discards a raw delivery to a queue with more than {RAW_LIMIT} attributes, and tracers add {TRACING}.",
+        probe=of_each(_raw),
+    ),
+)

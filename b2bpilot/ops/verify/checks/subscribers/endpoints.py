@@ -1,0 +1,98 @@
+"""Checks of the category `subscribers`: the function or queue that SNS delivers to."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from b2bpilot.aws.policies import function_policy
+from b2bpilot.ops.subscribers.admission import admits, principal_for
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
+from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.subscribers import (
+    READ,
+    access_to,
+    admission_command,
+    elsewhere,
+    no_command,
+    of_each,
+    of_own_account,
+    queue,
+)
+
+FIFO = ".fifo"
+INVOKE, SEND = "lambda:InvokeFunction", "sqs:SendMessage"
+
+
+def _is_there(deployment: Deployment, one: Subscriber) -> Answer:
+    endpoint = one.subscription.endpoint
+    if one.kind is SubscriberKind.QUEUE and endpoint.endswith(FIFO):
+        return no_command(
+            f"{endpoint} is a FIFO queue, and SNS delivers from a standard topic to standard queues only"
+        )
+    if one.kind is SubscriberKind.OTHER or endpoint.split(":")[4:5] != [deployment.stack.account_id]:
+        return _look(deployment, one)
+    if one.exists is False:
+        return no_command(f"{endpoint} does not exist: what SNS cannot deliver to it is its dead letters")
+    return (
+        holds(f"{one.kind.value} {endpoint}")
+        if one.exists
+        else silent("; ".join(one.errors), may_change=True)
+    )
+
+
+def _admits(deployment: Deployment, one: Subscriber) -> Answer:
+    topic_arn, endpoint = deployment.stack.topic_arn, one.subscription.endpoint
+    is_queue = one.kind is SubscriberKind.QUEUE
+    policy = _queue_policy(deployment, endpoint) if is_queue else _function_policy(deployment, endpoint)
+    match admits(policy, action=SEND if is_queue else INVOKE, topic_arn=topic_arn, endpoint_arn=endpoint):
+        case True:
+            return holds(f"its policy lets SNS in as {principal_for(topic_arn, endpoint)}")
+        case None:
+            return unanswered(f"the policy of its {one.kind.value} uses what this version does not know")
+    return fails(
+        f"the policy of its {one.kind.value} does not let SNS in from this topic",
+        fix=admission_command(deployment, endpoint) if is_queue else _permission(deployment, endpoint),
+    )
+
+
+def _function_policy(deployment: Deployment, arn: str) -> str | None:
+    return function_policy(access_to(deployment, arn), arn).text
+
+
+def _queue_policy(deployment: Deployment, arn: str) -> str | None:
+    found = queue(deployment, arn)
+    return found[1].policy if found else None
+
+
+def _permission(deployment: Deployment, endpoint: str) -> str:
+    topic_arn = deployment.stack.topic_arn
+    return aws(
+        "lambda", "add-permission", "--function-name", endpoint, "--action", INVOKE,
+        "--statement-id", f"b2bpilot-sns-{deployment.now:%Y%m%d%H%M%S}",
+        "--principal", principal_for(topic_arn, endpoint), "--source-arn", topic_arn,
+        *elsewhere(deployment, endpoint),
+    )  # fmt: skip
+
+
+_look = of_own_account(lambda _, one: holds(one.subscription.endpoint))
+
+check = partial(Check, category=Category.SUBSCRIBERS, severity=Severity.WARNING, needs=("B2B030",))
+
+CHECKS = (
+    check(
+        code="B2B180",
+        statement="each subscriber's function or queue is there, and one that SNS can deliver to",
+        why="What SNS cannot deliver becomes a dead letter of that subscriber at once, or is lost.",
+        probe=of_each(_is_there),
+        actions=READ,
+    ),
+    check(
+        code="B2B181",
+        statement="each subscriber's function or queue lets SNS in from this topic",
+        why="SNS does not try again: each message becomes a dead letter of that subscriber at once, or is lost.",
+        probe=of_each(of_own_account(_admits)),
+        actions=(*READ, "lambda:GetPolicy"),
+    ),
+)

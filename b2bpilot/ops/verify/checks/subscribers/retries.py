@@ -1,0 +1,136 @@
+"""Checks of the category `subscribers`: how often a failed message is tried again, by Lambda or through a queue."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from b2bpilot.aws.consumers import Consumer, consumers_of
+from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, EventInvoke, event_invoke
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.subscribers import (
+    READ,
+    access_to,
+    elsewhere,
+    function,
+    no_command,
+    of_each,
+    of_own_account,
+    queue,
+)
+from b2bpilot.plural import many
+
+LAST_RETRY_SECONDS = 180
+"""Lambda tries again one minute after the first failure and two after the second (docs/aws-facts.md#retries)."""
+ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
+REPORTS = "ReportBatchItemFailures"
+
+
+def _invoked(deployment: Deployment, one: Subscriber) -> Answer:
+    if one.kind is not SubscriberKind.FUNCTION:
+        return unanswered("its function is called through a queue")
+    arn = one.subscription.endpoint
+    settings = event_invoke(access_to(deployment, arn).client("lambda"), arn)
+    wrong = _wrong_with(settings, one.sender_dead_letter_queue_arn)
+    if wrong is None:
+        return holds(f"{many(settings.retries, 'more run')}, for {settings.age_seconds} s")
+    return fails(wrong, fix=_event_invoke(deployment, arn, settings))
+
+
+def _wrong_with(settings: EventInvoke, dead_letter_queue_arn: str | None) -> str | None:
+    if settings.on_failure and dead_letter_queue_arn:
+        return f"what fails goes to {settings.on_failure} as well as to its dead-letter queue"
+    if not settings.retries:
+        return "Lambda does not run a failed message again: a short outage makes every message a dead letter"
+    if settings.age_seconds <= LAST_RETRY_SECONDS:
+        return f"Lambda gives a message up after {settings.age_seconds} s, before it ran it again {settings.retries} times"
+    return None
+
+
+def _event_invoke(deployment: Deployment, arn: str, settings: EventInvoke) -> str:
+    """Put overwrites all of it (docs/aws-facts.md#event-invoke-configuration): a destination for successes is repeated."""
+    kept = {"OnSuccess": {"Destination": settings.on_success}} if settings.on_success else {}
+    return aws(
+        "lambda", "put-function-event-invoke-config", "--function-name", arn,
+        "--maximum-retry-attempts", str(MOST_RETRIES),
+        "--maximum-event-age-in-seconds", str(LONGEST_AGE_SECONDS),
+        *(["--destination-config", document(kept)] if kept else []), *elsewhere(deployment, arn),
+    )  # fmt: skip
+
+
+def _consumed(deployment: Deployment, one: Subscriber) -> Answer:
+    if one.kind is not SubscriberKind.QUEUE or one.queue_arn is None:
+        return unanswered("SNS calls its function")
+    consumers = consumers_of(access_to(deployment, one.queue_arn), one.queue_arn)
+    if not consumers:
+        return unanswered("no function of this account reads its queue; whoever does is not known")
+    if len(consumers) > 1:
+        names = ", ".join(consumer.function_arn for consumer in consumers)
+        return no_command(f"{len(consumers)} functions read its queue, and each gets a part: {names}")
+    return _mapped(deployment, one.queue_arn, consumers[0])
+
+
+def _mapped(deployment: Deployment, queue_arn: str, consumer: Consumer) -> Answer:
+    if consumer.state not in ENABLED:
+        return fails(
+            f"the mapping from its queue to its function is {consumer.state}: messages wait until SQS deletes them",
+            fix=_mapping(deployment, queue_arn, consumer, "--enabled"),
+        )
+    if not consumer.reports_batch_item_failures:
+        return fails(
+            f"its mapping has no {REPORTS}: one message that fails makes the others of its batch run again",
+            fix=_mapping(deployment, queue_arn, consumer, "--function-response-types", REPORTS),
+        )
+    return _hidden(deployment, queue_arn, consumer)
+
+
+def _hidden(deployment: Deployment, queue_arn: str, consumer: Consumer) -> Answer:
+    found, settings = queue(deployment, queue_arn), function(deployment, consumer.function_arn)
+    if found is None or settings is None:
+        return unanswered("its queue or its function does not exist")
+    url, attributes = found
+    if attributes.hidden_seconds >= settings.timeout_seconds:
+        return holds(f"{settings.name} reads it, and reports each message that fails")
+    return fails(
+        f"its queue hides a message for {attributes.hidden_seconds} s, and its function may run for "
+        f"{settings.timeout_seconds} s: it gets a message again while it works on it",
+        fix=aws(
+            "sqs", "set-queue-attributes", "--queue-url", url,
+            "--attributes", document({"VisibilityTimeout": str(6 * settings.timeout_seconds)}),
+            *elsewhere(deployment, queue_arn),
+        ),
+    )  # fmt: skip
+
+
+def _mapping(deployment: Deployment, queue_arn: str, consumer: Consumer, *changes: str) -> str:
+    return aws(
+        "lambda", "update-event-source-mapping", "--uuid", consumer.uuid, *changes,
+        *elsewhere(deployment, queue_arn),
+    )  # fmt: skip
+
+
+check = partial(
+    Check,
+    category=Category.SUBSCRIBERS,
+    severity=Severity.WARNING,
+    needs=("B2B030",),
+)
+
+CHECKS = (
+    check(
+        code="B2B187",
+        statement="Lambda runs what a subscriber's function failed on again, and gives it up in one place",
+        why="Without retries a short outage fills its dead-letter queue; with a destination beside it each failure is there twice.",
+        probe=of_each(of_own_account(_invoked)),
+        actions=(*READ, "lambda:GetFunctionEventInvokeConfig"),
+    ),
+    check(
+        code="B2B188",
+        statement="one function reads each subscriber's queue, and reports each message that fails",
+        why="Without the reports a message that fails takes the others of its batch with it.",
+        probe=of_each(of_own_account(_consumed)),
+        actions=READ,
+    ),
+)

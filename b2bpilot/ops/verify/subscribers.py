@@ -1,0 +1,196 @@
+"""The subscribers beside the processor, as the checks about them see them: each asked beside the others, all told in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from b2bpilot.advice import Words
+from b2bpilot.aws import side_by_side
+from b2bpilot.aws.function_settings import FunctionSettings, function_settings
+from b2bpilot.aws.policies import where
+from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.errors import AwsDenied, AwsError
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.subscribers.admission import principal_for
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, subscribers_among
+from b2bpilot.ops.verify.check import Answer, Severity, fails, holds, silent, unanswered, warns
+from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.exposure import with_statements
+from b2bpilot.ops.verify.fixes import told
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.plural import many
+
+READ = (
+    "sns:ListSubscriptionsByTopic",
+    "sns:GetSubscriptionAttributes",
+    "lambda:GetFunctionConfiguration",
+    "lambda:ListEventSourceMappings",
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+)
+"""What it takes to find them: docs/decisions/0038-subscribers.md."""
+MOST_TOLD = 5
+"""So many are told by name, with what is wrong with each; of the others there is the number."""
+
+Probe = Callable[[Deployment, Subscriber], Answer]
+
+
+def all_of(deployment: Deployment) -> list[Subscription]:
+    """Return all subscriptions of the topic. Raises AwsError."""
+    found: list[Subscription] = deployment.ask(
+        "subscriptions", lambda: subscriptions(shared(deployment), deployment.stack.topic_arn)
+    )
+    return found
+
+
+def others(deployment: Deployment) -> list[Subscriber]:
+    """Return all subscribers that are not the stack's own. Raises AwsError."""
+
+    def ask() -> list[Subscriber]:
+        access, own = shared(deployment), Recipient.of_stack(deployment.stack)
+        environment = Environment(name=deployment.name, access=access, stack=deployment.stack)
+        foreign = [one for one in all_of(deployment) if not own.owns(one.endpoint)]
+        return subscribers_among(environment, foreign)
+
+    found: list[Subscriber] = deployment.ask("subscribers", ask)
+    return found
+
+
+def chosen(deployment: Deployment) -> list[Subscriber]:
+    """Return those that were asked for by name; all of them where none was."""
+    wanted = set(deployment.choices.subscribers)
+    return [one for one in others(deployment) if not wanted or wanted & one.names]
+
+
+def of_each(probe: Probe) -> Callable[[Deployment], Answer]:
+    """Return the probe of a check that asks it of each subscriber, and tells of those for which it does not hold."""
+
+    def asked(deployment: Deployment) -> Answer:
+        found = chosen(deployment)
+        if not found:
+            return unanswered(nobody(deployment))
+        answers = side_by_side.of_each(lambda one: _asked(probe, deployment, one), found)
+        return together(deployment, [(one.name, answer) for one, answer in zip(found, answers, strict=True)])
+
+    return asked
+
+
+def nobody(deployment: Deployment) -> str:
+    wanted = deployment.choices.subscribers
+    return f"{', '.join(wanted)} is not subscribed" if wanted else "nobody but the processor is subscribed"
+
+
+def together(deployment: Deployment, answers: Sequence[tuple[str, Answer]]) -> Answer:
+    """Return one answer for all. What is wrong with a subscriber is a failure where it was asked for, and a warning else."""
+    wrong = [one for one in answers if one[1].is_true is False and one[1].is_known]
+    doubtful = [one for one in answers if one[1].is_true is False and not one[1].is_known]
+    if wrong:
+        fixes = [one.fix for _, one in wrong[:MOST_TOLD] if one.fix]
+        may_change = all(one.may_change for _, one in wrong)
+        found = fails(_told(wrong), fix=one_after_another(fixes) if fixes else "", may_change=may_change)
+        return replace(found, severity=Severity.FATAL if deployment.choices.subscribers else Severity.WARNING)
+    if doubtful:
+        return replace(warns(_told(doubtful), fix=""), may_change=all(one.may_change for _, one in doubtful))
+    fine = [one for one in answers if one[1].is_true]
+    open_ones = [one for one in answers if one[1].is_true is None]
+    if not fine:
+        return unanswered(_told(open_ones))
+    left = f"; not looked at: {_told(open_ones)}" if open_ones else ""
+    return holds(f"{_told(fine)}{left}")
+
+
+def _told(answers: Sequence[tuple[str, Answer]]) -> str:
+    named = "; ".join(f"{name}: {one.seen}" for name, one in answers[:MOST_TOLD])
+    more = len(answers) - MOST_TOLD
+    return f"{named}; and {many(more, 'more subscriber')}" if more > 0 else named
+
+
+def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer:
+    if one.subscription.confirmed is False:
+        return unanswered("nobody confirmed its subscription")
+    try:
+        return probe(deployment, one)
+    except AwsDenied as exc:
+        return unanswered(f"the caller may not {exc.action}" if exc.action else str(exc))
+    except AwsError as exc:
+        return silent(told(exc, deployment), may_change=True)
+
+
+def of_own_account(probe: Probe) -> Probe:
+    """Return the probe for functions and queues that can be looked at: there, and not another account's."""
+
+    def asked(deployment: Deployment, one: Subscriber) -> Answer:
+        account = one.subscription.endpoint.split(":")[4:5]
+        if one.kind is SubscriberKind.OTHER:
+            return unanswered(f"SNS delivers to it by {one.subscription.protocol}")
+        if account != [deployment.stack.account_id]:
+            return unanswered(f"it is account {''.join(account)}'s, whose owner can look")
+        if one.exists is False:
+            return unanswered(f"its {one.kind.value} does not exist")
+        return probe(deployment, one)
+
+    return asked
+
+
+def access_to(deployment: Deployment, arn: str) -> AwsAccess:
+    """SNS delivers to other regions, too."""
+    return where(shared(deployment), arn)
+
+
+def queue(deployment: Deployment, arn: str) -> tuple[str, QueueAttributes] | None:
+    """Return a queue's URL and how it is set up; None where there is none. Raises AwsError."""
+
+    def ask() -> tuple[str, QueueAttributes] | None:
+        client = access_to(deployment, arn).client("sqs")
+        url = url_of(client, arn)
+        found = existing_queue(client, url) if url else None
+        return (url, found) if url and found else None
+
+    answer: tuple[str, QueueAttributes] | None = deployment.ask(("queue", arn), ask)
+    return answer
+
+
+def function(deployment: Deployment, arn: str) -> FunctionSettings | None:
+    """Return how a function is set up; None where there is none. Raises AwsError."""
+    found: FunctionSettings | None = deployment.ask(
+        ("function", arn), lambda: function_settings(access_to(deployment, arn).client("lambda"), arn)
+    )
+    return found
+
+
+def admission_command(deployment: Deployment, queue_arn: str) -> str:
+    """Return the command that lets SNS send to a queue from this topic, and keeps what its policy says besides."""
+    found = queue(deployment, queue_arn)
+    if found is None:
+        return ""
+    url, attributes = found
+    topic_arn = deployment.stack.topic_arn
+    statement = {
+        "Sid": "AllowTheTopic",
+        "Effect": "Allow",
+        "Principal": {"Service": principal_for(topic_arn, queue_arn)},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    policy = document(with_statements(attributes.policy, [statement]))
+    return aws(
+        "sqs", "set-queue-attributes", "--queue-url", url, "--attributes", document({"Policy": policy}),
+        *elsewhere(deployment, queue_arn),
+    )  # fmt: skip
+
+
+def elsewhere(deployment: Deployment, arn: str) -> tuple[str, ...]:
+    """Return what a command of the AWS CLI needs in addition, for what is in another region than the stack."""
+    region = arn.split(":")[3]
+    return ("--region", region) if region != deployment.stack.region else ()
+
+
+def no_command(seen: str) -> Answer:
+    nothing: Words = ""
+    return fails(seen, fix=nothing)
