@@ -36,6 +36,7 @@ OF_AWS = tuple(
         Category.DEAD_LETTERS,
         Category.STALE,
         Category.ALARMS,
+        Category.SUBSCRIBERS,
     )
 )
 SIGNED_AS = {"apigatewayv2": "apigateway"}

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Category, CheckResult
+from b2bpilot.ops.verify.deployment import Choices
+from b2bpilot.ops.verify.selection import of_subscribers
 from tests.local.conftest import empty_zip
-from tests.local.verify_stage import Stage
+from tests.local.verify_stage import RED, Stage
 
+LOOKED_AT = tuple(
+    check
+    for check in CHECKS
+    if check.category in (Category.TOPIC, Category.DEAD_LETTERS, Category.SUBSCRIBERS)
+)
 ANALYTICS, BILLING = "analytics-b2b-pilot-local", "billing-b2b-pilot-local"
-PLAIN_FILTER = json.dumps({"test": ["false"]})
 
 
 @dataclass
@@ -19,6 +29,7 @@ class Teams:
     """`analytics` has a function, `billing` a queue and a function behind it, all as `subscribers new` makes them."""
 
     stage: Stage
+    home: Path
     analytics: str = ""
     billing: str = ""
     mapping: str = ""
@@ -31,6 +42,22 @@ class Teams:
         self.billing = self.subscribe("sqs", self.right_queue(BILLING), self.queue_arn(f"{BILLING}-dlq"))
         self.stage.settle()
         return self
+
+    def look(self, *asked: str) -> dict[str, CheckResult]:
+        """What the checks say that subscribers could make red; with names, those of `verify --subscriber`."""
+        choices = Choices(end_to_end=False, subscribers=asked)
+        stage = dataclasses.replace(
+            self.stage, deployment=dataclasses.replace(self.stage.deployment, choices=choices)
+        )
+        return stage.look(of_subscribers(CHECKS) if asked else LOOKED_AT)
+
+    def red(self, *asked: str) -> dict[str, CheckResult]:
+        self.stage.settle()
+        return {
+            code: one
+            for code, one in self.look(*asked).items()
+            if one.status in RED and code not in self.stage.before
+        }
 
     @property
     def topic(self) -> str:
@@ -172,13 +199,42 @@ class Wrong:
     fixed: bool = True
 
 
-def subscribed(protocol: str, endpoint: str, *, own_queue: bool = True, **attributes: str) -> Act:
-    """Another one, right but for what is wrong with it."""
+def queue_subscribed(name: str, **attributes: str) -> Act:
+    """One more queue that nobody reads, right but for what is wrong with it."""
 
     def do(teams: Teams) -> None:
-        teams.subscribe(protocol, endpoint, **attributes)
+        dead_letters = teams.dead_letters(f"{name.removesuffix('.fifo')}-dlq")
+        policy = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": 5})
+        teams.subscribe("sqs", teams.admitting(name, RedrivePolicy=policy, **attributes), dead_letters)
 
     return do
+
+
+def dead_letters_of(other: str, name: str) -> Act:
+    def do(teams: Teams) -> None:
+        policy = json.dumps({"deadLetterTargetArn": teams.queue_arn(other), "maxReceiveCount": 5})
+        queue = teams.admitting(name, RedrivePolicy=policy)
+        teams.subscribe("sqs", queue, teams.queue_arn(other))
+
+    return do
+
+
+def without_any(name: str) -> Act:
+    return lambda teams: teams.subscribe("sqs", teams.admitting(name))
+
+
+def gone(service: str, name: str) -> Act:
+    """What SNS was told of, and nobody made."""
+
+    def do(teams: Teams) -> None:
+        arn = teams.queue_arn(name) if service == "sqs" else teams.stage.function_arn(name)
+        teams.subscribe(service, arn)
+
+    return do
+
+
+def unsubscribe(teams: Teams) -> None:
+    teams.unsubscribe_last()
 
 
 def event_invoke(**settings: Any) -> Act:
@@ -196,25 +252,37 @@ def configure(**settings: Any) -> Act:
 
 
 def two_consumers(teams: Teams) -> None:
-    teams.second = teams.aws("lambda").create_event_source_mapping(  # type: ignore[attr-defined]
-        EventSourceArn=teams.queue_arn(BILLING), FunctionName=teams.function("another")
-    )["UUID"]
+    another = teams.function("another")
+    made = teams.aws("lambda").create_event_source_mapping(
+        EventSourceArn=teams.queue_arn(BILLING), FunctionName=another
+    )
+    teams.made.append(made["UUID"])
+
+
+def one_consumer(teams: Teams) -> None:
+    teams.aws("lambda").delete_event_source_mapping(UUID=teams.made.pop())
 
 
 WRONG = (
+    Wrong("B2B180", "orders.fifo is a FIFO queue, and SNS delivers", queue_subscribed("orders.fifo", FifoQueue="true"), unsubscribe, fixed=False),
+    Wrong("B2B180", "never-made: arn:aws:lambda:us-east-1:000000000001:function:never-made does not exist", gone("lambda", "never-made"), unsubscribe, fixed=False),
+    Wrong("B2B180", "never-made: arn:aws:sqs:us-east-1:000000000001:never-made does not exist", gone("sqs", "never-made"), unsubscribe, fixed=False),
+    Wrong("B2B184", f"analytics: {{queue}}:{ANALYTICS}-dlq is the dead-letter queue of copy, too; copy: ", dead_letters_of(f"{ANALYTICS}-dlq", "copy"), unsubscribe, fixed=False),
+    Wrong("B2B184", "silent: neither its subscription nor its queue has a dead-letter queue", without_any("silent"), unsubscribe, fixed=False),
+    Wrong("B2B188", "billing: 2 functions read its queue, and each gets a part: ", two_consumers, one_consumer, fixed=False),
     Wrong("B2B181", "analytics: the policy of its function does not let SNS in", lambda t: t.stage.forbid_all(ANALYTICS)),
     Wrong("B2B181", "billing: the policy of its queue does not let SNS in", lambda t: t.change_queue(BILLING, Policy="")),
     Wrong("B2B182", "no message that b2bpilot publishes passes it", lambda t: t.change(t.analytics, "FilterPolicy", '{"source": ["web"]}')),
     Wrong("B2B182", "SNS has no operator wildcard", lambda t: t.change(t.billing, "FilterPolicy", '{"source": [{"wildcard": "t*"}]}')),
-    Wrong("B2B184", "analytics: its subscription has no redrive policy", lambda t: t.change(t.analytics, "RedrivePolicy", "{}")),
-    Wrong("B2B184", "analytics: its function has no dead-letter queue", configure(DeadLetterConfig={"TargetArn": ""})),
-    Wrong("B2B184", "billing: its queue has no dead-letter queue", lambda t: t.change_queue(BILLING, RedrivePolicy="")),
+    Wrong("B2B184", "analytics: the subscription has no redrive policy", lambda t: t.change(t.analytics, "RedrivePolicy", "{}")),
+    Wrong("B2B184", "analytics: the function has no dead-letter queue", configure(DeadLetterConfig={"TargetArn": ""})),
+    Wrong("B2B184", "billing: the queue has no dead-letter queue", lambda t: t.change_queue(BILLING, RedrivePolicy="")),
     Wrong("B2B185", "billing: the policy of arn:aws:sqs", lambda t: t.change_queue(f"{BILLING}-dlq", Policy="")),
     Wrong("B2B186", "analytics: analytics-b2b-pilot-local may not sqs:SendMessage on ", lambda t: t.aws("iam").delete_role_policy(RoleName=ANALYTICS, PolicyName="Subscriber")),
     Wrong("B2B187", "analytics: Lambda does not run a failed message again", event_invoke(MaximumRetryAttempts=0)),
     Wrong("B2B187", "analytics: Lambda gives a message up after 60 s", event_invoke(MaximumEventAgeInSeconds=60)),
     Wrong("B2B188", "billing: the mapping from its queue to its function is Disabled", mapping(Enabled=False)),
-    Wrong("B2B188", "billing: its mapping has no ReportBatchItemFailures", mapping(FunctionResponseTypes=[])),
-    Wrong("B2B188", "billing: its queue hides a message for 5 s", lambda t: t.change_queue(BILLING, VisibilityTimeout="5")),
+    Wrong("B2B188", "billing: the mapping has no ReportBatchItemFailures", mapping(FunctionResponseTypes=[])),
+    Wrong("B2B188", "billing: the queue hides a message for 5 s", lambda t: t.change_queue(BILLING, VisibilityTimeout="5")),
     Wrong("B2B189", "analytics: no alarm watches the number or the age of dead letters", lambda t: t.aws("cloudwatch").delete_alarms(AlarmNames=[f"{ANALYTICS}-dlq"])),
 )  # fmt: skip

@@ -27,6 +27,15 @@ Skip = Annotated[
     ),
 ]
 
+OnlySubscriber = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subscriber",
+        help="Check only this subscriber; what is wrong with it is a failure. Repeatable.",
+        metavar="NAME",
+    ),
+]
+
 
 def verify(
     ctx: typer.Context,
@@ -34,6 +43,7 @@ def verify(
     wait: RetryChecks = None,
     only: Only = None,
     skip: Skip = None,
+    subscriber: OnlySubscriber = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
     no_e2e: Annotated[bool, typer.Option("--no-e2e", help="Do not send a test message.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Do not remove the test message's row.")] = False,
@@ -50,13 +60,14 @@ def verify(
     """Check that an environment is deployed correctly and healthy, and say how to fix what is not.
 
     The last checks send a test message through it, twice: it must become one row, which is then removed. Nobody gets a
-    reply. -o also takes `short` (only what is not ok) and `junit`. Exit code 1: a check failed; 2: every check was left out.
+    reply. Other subscribers of the topic are checked, too: what is wrong with them is a warning, unless --subscriber asks. -o
+    also takes `short` (only what is not ok) and `junit`. Exit code 1: a check failed; 2: every check was left out.
 
     Example: b2bpilot verify -e prod --wait 5m
     """
     from b2bpilot.ops.verify.catalogue import CHECKS
     from b2bpilot.ops.verify.report import has_failed, require_some_asked
-    from b2bpilot.ops.verify.selection import select
+    from b2bpilot.ops.verify.selection import of_subscribers, select
 
     if print_iam:
         permissions.show(pilot_of(ctx))
@@ -64,8 +75,10 @@ def verify(
     pilot = pilot_of(ctx)
     if no_e2e and keep:
         raise UsageError("--keep cannot be used with --no-e2e", hint="leave one of them out")
+    checks = select(CHECKS, only=only or (), skip=skip or ())
     request = verify_run.VerifyOptions(
-        checks=select(CHECKS, only=only or (), skip=skip or ()),
+        checks=of_subscribers(checks) if subscriber else checks,
+        subscribers=tuple(subscriber or ()),
         wait=parse_duration(wait, "--wait") if wait else timedelta(),
         check_seconds=parse_duration(check_timeout, "--check-timeout").total_seconds(),
         strict=strict,

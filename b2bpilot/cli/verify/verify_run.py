@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ class VerifyOptions:
     """What was asked for on the command line."""
 
     checks: Sequence[Check]
+    subscribers: tuple[str, ...]
     wait: timedelta
     check_seconds: float
     strict: bool
@@ -47,6 +48,7 @@ def run(pilot: Pilot, request: VerifyOptions) -> list[CheckResult]:
     with _progress(pilot, len(request.checks)) as tell, _deployment(pilot, choices, tell) as deployment:
         if stack and not request.wait:
             deployment.ask("stack", lambda: stack)
+            _require_subscribed(deployment)
         return _show(pilot, _results(request, deployment, tell), strict=request.strict)
 
 
@@ -70,6 +72,16 @@ def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
     return found
 
 
+def _require_subscribed(deployment: Deployment) -> None:
+    """Raises UsageError. Where nobody can be asked, the checks say why."""
+    from b2bpilot.errors import AwsError
+    from b2bpilot.ops.verify.subscribers import require_subscribed
+
+    if deployment.choices.subscribers:
+        with suppress(AwsError):
+            require_subscribed(deployment)
+
+
 def _choices(pilot: Pilot, request: VerifyOptions) -> Choices:
     from b2bpilot.ops.verify.deployment import Choices
 
@@ -80,6 +92,7 @@ def _choices(pilot: Pilot, request: VerifyOptions) -> Choices:
         keep=request.keep,
         with_twilio=request.with_twilio,
         row_seconds=max(1.0, request.check_seconds * 0.75),
+        subscribers=request.subscribers,
     )
 
 
@@ -94,13 +107,30 @@ def _refusal(pilot: Pilot, request: VerifyOptions) -> str | None:
         return "skipped with --no-e2e"
     if not is_wanted or not is_production(name):
         return None
-    plan = [f"The last checks send a test message through {name}, and delete its row. Nobody gets a reply."]
+    plan = [
+        f"The last checks send a test message through {name}, and delete its row. Nobody gets a reply.",
+        *_reach(pilot),
+    ]
     try:
         pilot.confirmation(yes=request.yes).ask(plan, "Send it?")
     except NotConfirmed as exc:
         pilot.output.notice("The test message was not sent.")
         return f"{exc.why}; --yes sends it"
     return None
+
+
+def _reach(pilot: Pilot) -> list[str]:
+    """Say which other subscribers get the message, where there are some. Raises what finding the environment does."""
+    from b2bpilot.ops.asking import Inquiry
+    from b2bpilot.ops.subscribers.reach import Reach, asked_reach
+    from b2bpilot.ops.verify.end_to_end_message import samples
+
+    def ask() -> Reach:
+        return asked_reach(pilot.environment, samples(now=pilot.machine()))
+
+    answer = Inquiry(ask, seconds=NAME_SECONDS).answer()
+    line = (answer.value or Reach(error=answer.error)).told()
+    return [line] if line else []
 
 
 @contextmanager

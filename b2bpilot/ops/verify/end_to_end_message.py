@@ -6,8 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import AwsError, Refused, SettingsInvalid
@@ -17,10 +17,12 @@ from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.proof import Timing, Waited, wait_for_one
 from b2bpilot.ops.publish.routes import PublishResult, TopicPublishRoute, Via, WebhookRoute
 from b2bpilot.ops.sending.result import SendOutcome
+from b2bpilot.ops.subscribers.reach import reach
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.ops.verify.subscribers import all_of
 from b2bpilot.pipeline.clock import machine_time
-from b2bpilot.pipeline.message import PilotMessage, new_message_id
+from b2bpilot.pipeline.message import PilotMessage, Source, new_message_id
 from b2bpilot.pipeline.rows_of_tests import count_rows, remove_test_row
 from b2bpilot.pipeline.waiting import pause
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 SETTLE = timedelta(seconds=5)
 """How long the removal waits for what is still on its way."""
 LATE_SECONDS = 1.0
+SOURCES = {Via.WEBHOOK: Source.TWILIO, Via.TOPIC: Source.CLI}
+"""What a message says of where it comes from: the webhook takes it for Twilio's."""
+BODY = {"Body": "Test message of b2bpilot verify"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,17 @@ class EndToEndMessage:
             return Via.WEBHOOK if self._deployment.twilio_secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
         except (AwsError, SettingsInvalid):
             return Via.TOPIC
+
+    @property
+    def reach(self) -> str:
+        """Which other subscribers get it, in words that follow what was said; none where nobody does."""
+        deployment = self._deployment
+        message = replace(self._message, source=SOURCES[self.via])
+        try:
+            told = reach(deployment.environment, all_of(deployment), [message]).told()
+        except AwsError as exc:
+            told = f"Whom else it reaches is unknown: {exc}"
+        return f". {told}" if told else ""
 
     def send(self) -> FirstSending:
         """Send it and wait for its row. Raises DatabaseError or Refused before anything is sent."""
@@ -144,7 +160,9 @@ class EndToEndMessage:
             if self._is_over:
                 raise Refused("the check was ended", outcome="")
             if not self._deliveries:
-                self._deployment.tell(f"Test message {self.message_id} goes through the {via.value}")
+                self._deployment.tell(
+                    f"Test message {self.message_id} goes through the {via.value}{self.reach}"
+                )
             message = self._message
             item = Item(message=message)
             # Counted before: what an interrupted call has done nobody knows.
@@ -165,5 +183,10 @@ class EndToEndMessage:
         return WebhookRoute(lambda: WebhookClient(deployment.stack.webhook_url, auth_token=token))
 
     def _composed(self) -> PilotMessage:
-        body = {"Body": "Test message of b2bpilot verify"}
-        return compose(body, message_id=self.message_id, real=False, now=self._since)
+        return compose(BODY, message_id=self.message_id, real=False, now=self._since)
+
+
+def samples(*, now: datetime) -> list[PilotMessage]:
+    """Return what may be sent, by either way: for who has to say beforehand whom it reaches."""
+    composed = compose(BODY, message_id=None, real=False, now=now)
+    return [replace(composed, source=source) for source in SOURCES.values()]

@@ -29,6 +29,7 @@ SUBSCRIBERS_FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:*-b2
 SUBSCRIBERS_QUEUES = "arn:{partition}:sqs:{region}:{account}:*-b2b-pilot-{environment}"
 SUBSCRIBERS_DEAD_LETTERS = f"{SUBSCRIBERS_QUEUES}-dlq"
 SUBSCRIBERS_STACKS = "arn:{partition}:cloudformation:{region}:{account}:stack/*-b2b-pilot-{environment}/*"
+SUBSCRIBERS_ROLES = "arn:{partition}:iam::{account}:role/*-b2b-pilot-{environment}-Role-*"
 MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
 LOG_GROUPS = tuple(
     f"arn:{{partition}}:logs:{{region}}:{{account}}:log-group:/aws/lambda/b2b-pilot-{name}-{{environment}}:*"
@@ -55,14 +56,15 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudformation:ListImports": (ANYTHING,),
     "cloudformation:ListStackResources": (SUBSCRIBERS_STACKS,),
     "cloudwatch:DescribeAlarms": (ANYTHING,),
+    "cloudwatch:DescribeAlarmsForMetric": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
-    "iam:SimulatePrincipalPolicy": ROLES,
+    "iam:SimulatePrincipalPolicy": (*ROLES, SUBSCRIBERS_ROLES),
     "kms:DescribeKey": (ANYTHING,),
     "kms:GetKeyPolicy": (ANYTHING,),
     "lambda:GetEventSourceMapping": (MAPPING,),
     "lambda:GetFunctionConcurrency": FUNCTIONS,
     "lambda:GetFunctionConfiguration": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
-    "lambda:GetFunctionEventInvokeConfig": FUNCTIONS,
+    "lambda:GetFunctionEventInvokeConfig": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
     "lambda:GetPolicy": (*FUNCTIONS, SUBSCRIBERS_FUNCTIONS),
     "lambda:InvokeFunction": (PROCESSOR, REDRIVER, SUBSCRIBERS_FUNCTIONS),
     "lambda:ListEventSourceMappings": (ANYTHING,),

@@ -16,6 +16,20 @@ ALSO = {
 """Other names that people say."""
 
 
+OF_SUBSCRIBERS = frozenset({"B2B035", "B2B105"})
+"""Checks of other categories that tell of subscribers, too."""
+
+
+def of_subscribers(checks: Sequence[Check]) -> list[Check]:
+    """Return those that say whether a subscriber is right, whatever the rest of the environment is."""
+    found = [one for one in checks if one.category is Category.SUBSCRIBERS or one.code in OF_SUBSCRIBERS]
+    if not found:
+        raise UsageError(
+            "no check of subscribers is left to run", hint="leave --only or --skip out, or --subscriber"
+        )
+    return found
+
+
 def select(checks: Sequence[Check], *, only: Sequence[str], skip: Sequence[str]) -> list[Check]:
     """Return the checks in their order. Raises UsageError for a name that is none, or when nothing is left."""
     wanted, unwanted = _codes(checks, only, "--only"), _codes(checks, skip, "--skip")

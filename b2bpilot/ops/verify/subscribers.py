@@ -12,9 +12,9 @@ from b2bpilot.aws.policies import where
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
-from b2bpilot.errors import AwsDenied, AwsError
+from b2bpilot.errors import AwsDenied, AwsError, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, subscribers_among
 from b2bpilot.ops.verify.check import Answer, Severity, fails, holds, silent, unanswered, warns
@@ -67,6 +67,35 @@ def chosen(deployment: Deployment) -> list[Subscriber]:
     return [one for one in others(deployment) if not wanted or wanted & one.names]
 
 
+def asked_of(deployment: Deployment) -> list[Subscription]:
+    """Return the subscriptions of those that were asked for by name; all of the topic where none was."""
+    if not deployment.choices.subscribers:
+        return all_of(deployment)
+    return [one.subscription for one in chosen(deployment)]
+
+
+def of_others(deployment: Deployment, found: Answer, *, is_ours: bool = False) -> Answer:
+    """Return what is wrong with other subscribers: a failure where they were asked for, else a warning."""
+    is_fatal = is_ours or deployment.choices.subscribers
+    return replace(found, severity=Severity.FATAL if is_fatal else Severity.WARNING)
+
+
+def require_subscribed(deployment: Deployment) -> None:
+    """Raises UsageError for a name that was asked for and that nobody has, AwsError."""
+    known = {one.name: one for one in others(deployment)}
+    for name in deployment.choices.subscribers:
+        if name == PROCESSOR:
+            raise UsageError(
+                "--subscriber: the processor is what the other checks are about",
+                hint="leave --subscriber out",
+            )
+        if not any(name in one.names for one in known.values()):
+            raise UsageError(
+                f"--subscriber: nobody called {name!r} is subscribed to the topic",
+                hint=f"subscribed besides the processor: {', '.join(sorted(known)) or 'nobody'}",
+            )
+
+
 def of_each(probe: Probe) -> Callable[[Deployment], Answer]:
     """Return the probe of a check that asks it of each subscriber, and tells of those for which it does not hold."""
 
@@ -92,8 +121,8 @@ def together(deployment: Deployment, answers: Sequence[tuple[str, Answer]]) -> A
     if wrong:
         fixes = [one.fix for _, one in wrong[:MOST_TOLD] if one.fix]
         may_change = all(one.may_change for _, one in wrong)
-        found = fails(_told(wrong), fix=one_after_another(fixes) if fixes else "", may_change=may_change)
-        return replace(found, severity=Severity.FATAL if deployment.choices.subscribers else Severity.WARNING)
+        fix = one_after_another(fixes) if fixes else ""
+        return of_others(deployment, fails(_told(wrong), fix=fix, may_change=may_change))
     if doubtful:
         return replace(warns(_told(doubtful), fix=""), may_change=all(one.may_change for _, one in doubtful))
     fine = [one for one in answers if one[1].is_true]

@@ -125,7 +125,9 @@ def test_the_functions_and_the_schedule_are_those_of_the_template() -> None:
         where.split(":", 5)[5]
         for action in ("lambda:GetFunctionConcurrency", "scheduler:GetSchedule")
         for where in resources(action, Names(environment="${Environment}"))
+        if "*-b2b-pilot-" not in where
     ]
+    """Other subscribers' have templates of their own."""
 
     assert allowed[:-1] == [f"function:{name}" for name in functions]
     assert f"Name: !Sub {allowed[-1].removeprefix('schedule/default/')}\n" in template

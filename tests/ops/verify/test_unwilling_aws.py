@@ -25,6 +25,7 @@ OF_AWS = (
     Category.DEAD_LETTERS,
     Category.STALE,
     Category.ALARMS,
+    Category.SUBSCRIBERS,
 )
 POST = "B2B023"
 """Asks the webhook, not AWS."""

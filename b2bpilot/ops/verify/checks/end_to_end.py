@@ -19,7 +19,13 @@ WITHOUT_WHICH_IT_FAILS = (
     *("B2B077", "B2B078", "B2B079", "B2B080", "B2B081", "B2B082", "B2B083"),
 )
 """Where one of these has failed, a test message would only say so again, and leave a dead letter."""
-PERMISSIONS = ("secretsmanager:GetSecretValue", "sns:Publish", "logs:FilterLogEvents")
+PERMISSIONS = (
+    "secretsmanager:GetSecretValue",
+    "sns:Publish",
+    "logs:FilterLogEvents",
+    "sns:ListSubscriptionsByTopic",
+    "sns:GetSubscriptionAttributes",
+)
 
 
 def _message(deployment: Deployment) -> EndToEndMessage:
@@ -53,7 +59,9 @@ def _stored(deployment: Deployment) -> Answer:
     if waited.published.is_new:
         latency = waited.latency
         after = "" if latency is None else f" after {latency.total_seconds() * 1000:.0f} ms"
-        return holds(f"stored{after}, through the {first.via}; message {message_id}")
+        return holds(
+            f"stored{after}, through the {first.via}; message {message_id}{_message(deployment).reach}"
+        )
     found = waited.published.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",

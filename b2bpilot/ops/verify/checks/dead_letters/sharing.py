@@ -7,12 +7,12 @@ from b2bpilot.ops.recipient import Recipient
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscribers import all_of
+from b2bpilot.ops.verify.subscribers import asked_of, of_others
 
 
 def _unshared(deployment: Deployment) -> Answer:
     stack = deployment.stack
-    others = [one for one in all_of(deployment) if not Recipient.of_stack(stack).owns(one.endpoint)]
+    others = [one for one in asked_of(deployment) if not Recipient.of_stack(stack).owns(one.endpoint)]
     for one in others:
         if one.attributes_error is not None:
             raise one.attributes_error
@@ -20,10 +20,11 @@ def _unshared(deployment: Deployment) -> Answer:
     if not sharing:
         return holds("no other subscription of the topic does")
     told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)
-    return fails(
+    found = fails(
         f"another subscriber sends its dead letters into the queue: {told}; its owner has to give it a queue of its own",
         fix="",
     )
+    return of_others(deployment, found)
 
 
 CHECKS = (

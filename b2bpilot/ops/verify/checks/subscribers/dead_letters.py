@@ -54,11 +54,11 @@ def _one_queue(deployment: Deployment, one: Subscriber) -> Answer:
 def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sender: str | None) -> Answer:
     if by_sender is not None:
         return fails(
-            "its subscription has no redrive policy: what SNS cannot deliver is lost",
+            "the subscription has no redrive policy: what SNS cannot deliver is lost",
             fix=_redrive(one, by_sender),
         )
     if by_sns is not None:
-        return fails(f"its {one.kind.value} has no dead-letter queue", fix=_sender(deployment, one, by_sns))
+        return fails(f"the {one.kind.value} has no dead-letter queue", fix=_sender(deployment, one, by_sns))
     return no_command(
         f"neither its subscription nor its {one.kind.value} has a dead-letter queue: what fails is lost"
     )
@@ -104,7 +104,7 @@ def _admits(deployment: Deployment, one: Subscriber) -> Answer:
         return unanswered("it has no dead-letter queue")
     for arn in one.dead_letter_queue_arns:
         if queue(deployment, arn) is None:
-            return no_command(f"its dead-letter queue {arn} does not exist: what fails is lost")
+            return no_command(f"the dead-letter queue {arn} does not exist: what fails is lost")
     target = one.subscription.redrive_target_arn
     return _let_in(deployment, target) if target else unanswered("its subscription has no redrive policy")
 

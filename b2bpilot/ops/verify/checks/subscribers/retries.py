@@ -80,7 +80,7 @@ def _mapped(deployment: Deployment, queue_arn: str, consumer: Consumer) -> Answe
         )
     if not consumer.reports_batch_item_failures:
         return fails(
-            f"its mapping has no {REPORTS}: one message that fails makes the others of its batch run again",
+            f"the mapping has no {REPORTS}: one message that fails makes the others of its batch run again",
             fix=_mapping(deployment, queue_arn, consumer, "--function-response-types", REPORTS),
         )
     return _hidden(deployment, queue_arn, consumer)
@@ -94,7 +94,7 @@ def _hidden(deployment: Deployment, queue_arn: str, consumer: Consumer) -> Answe
     if attributes.hidden_seconds >= settings.timeout_seconds:
         return holds(f"{settings.name} reads it, and reports each message that fails")
     return fails(
-        f"its queue hides a message for {attributes.hidden_seconds} s, and its function may run for "
+        f"the queue hides a message for {attributes.hidden_seconds} s, and its function may run for "
         f"{settings.timeout_seconds} s: it gets a message again while it works on it",
         fix=aws(
             "sqs", "set-queue-attributes", "--queue-url", url,

@@ -10,7 +10,7 @@ from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscribers import all_of
+from b2bpilot.ops.verify.subscribers import all_of, asked_of, of_others
 
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
@@ -54,12 +54,13 @@ def _subscribed_once(deployment: Deployment) -> Answer:
 
 
 def _confirmed(deployment: Deployment) -> Answer:
-    found = all_of(deployment)
+    found = asked_of(deployment)
     if pending := [one for one in found if one.confirmed is False]:
         told = ", ".join(f"{one.protocol} {_short(one.endpoint)}" for one in pending)
-        return fails(
-            f"{told}: nobody confirmed it; its endpoint has to, within two days",
-            may_change=True,
+        return of_others(
+            deployment,
+            fails(f"{told}: nobody confirmed it; its endpoint has to, within two days", may_change=True),
+            is_ours=any(is_processor_s(one, deployment.stack) for one in pending),
         )
     if silent := [one for one in found if one.confirmed is None and not confirms_itself(one)]:
         for one in silent:

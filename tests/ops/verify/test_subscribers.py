@@ -1,0 +1,151 @@
+"""What the checks of other subscribers say without asking anybody: whose a fault is, of how many, and what cannot be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.errors import AwsDenied, UsageError
+from b2bpilot.ops.subscribers import kinds
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.verify.check import Status
+from b2bpilot.ops.verify.deployment import Choices, Deployment
+from b2bpilot.ops.verify.subscribers import MOST_TOLD, require_subscribed
+from tests.breaking import breaks
+from tests.ops.verify.deployments import STACK, deployment, seen
+
+TOPIC = STACK.topic_arn
+SQS = "arn:aws:sqs:eu-west-1:123456789012:"
+
+
+def subscription(name: str, **changes: Any) -> Subscription:
+    usual = {
+        "arn": f"{TOPIC}:{name}",
+        "topic_arn": TOPIC,
+        "protocol": "sqs",
+        "endpoint": f"{SQS}{name}",
+        "owner": "123456789012",
+        "confirmed": True,
+        "raw_delivery": False,
+        "filter_policy": None,
+        "filter_policy_scope": "MessageAttributes",
+        "redrive_policy": None,
+    }
+    return Subscription(**(usual | changes))
+
+
+def queue(name: str, *, queues: tuple[str | None, str | None] = (None, None), **changes: Any) -> Subscriber:
+    """A subscriber by a queue. `queues`: where SNS and the queue send what they give up."""
+    by_sns, by_queue = queues
+    policy = f'{{"deadLetterTargetArn": "{by_sns}"}}' if by_sns else None
+    found = subscription(name, **{"redrive_policy": policy, **changes})
+    return Subscriber(
+        name=name,
+        kind=SubscriberKind.QUEUE if found.protocol == "sqs" else SubscriberKind.OTHER,
+        subscription=found,
+        queue_arn=found.endpoint,
+        sender_dead_letter_queue_arn=by_queue,
+        exists=True,
+    )
+
+
+def world(*found: Subscriber, asked: tuple[str, ...] = (), **known: Any) -> Deployment:
+    listed = [one.subscription for one in found]
+    return deployment(
+        known={"subscribers": list(found), "subscriptions": listed, **known},
+        choices=Choices(subscribers=asked),
+    )
+
+
+def test_nobody_but_the_processor_leaves_nothing_to_look_at() -> None:
+    found = seen("B2B184", world())
+    assert (found.status, found.seen) == (Status.SKIPPED, "nobody but the processor is subscribed")
+
+
+def test_a_fault_of_others_is_a_warning_and_of_who_was_asked_for_a_failure() -> None:
+    silent, other = queue("silent"), queue("right", queues=(f"{SQS}d", f"{SQS}d"))
+    assert seen("B2B184", world(silent, other)).status is Status.WARNING
+    assert seen("B2B184", world(silent, other, asked=("silent",))).status is Status.FAILED
+    assert seen("B2B184", world(silent, other, asked=("right",))).status is Status.OK
+    assert seen("B2B184", world(silent, other, asked=(silent.subscription.arn,))).status is Status.FAILED
+
+
+def test_of_hundreds_the_first_are_told_by_name_and_the_others_counted() -> None:
+    policy = '{"source": ["web"]}'
+    found = seen("B2B182", world(*(queue(f"team{n}", filter_policy=policy) for n in range(300))))
+    assert found.seen.count("filter policy") == MOST_TOLD
+    assert found.seen.endswith("; and 295 more subscribers")
+    assert found.fix is not None
+    assert found.fix.count("aws ") == MOST_TOLD
+
+
+def test_who_is_in_another_account_or_reached_otherwise_is_not_judged() -> None:
+    theirs = queue("theirs", endpoint="arn:aws:sqs:eu-west-1:210987654321:theirs")
+    by_mail = queue("a subscriber by email", protocol="email", endpoint="ann@example.com")
+    waiting = queue("waiting", confirmed=False)
+    for code in ("B2B181", "B2B184", "B2B185", "B2B186", "B2B187", "B2B188", "B2B189"):
+        found = seen(code, world(theirs, by_mail, waiting))
+        assert found.status is Status.SKIPPED
+        assert found.seen.split("; ") == [
+            "theirs: it is account 210987654321's, whose owner can look",
+            "a subscriber by email: SNS delivers to it by email",
+            "waiting: nobody confirmed its subscription",
+        ]
+
+
+def test_what_the_caller_may_not_read_is_no_fault() -> None:
+    denied = AwsDenied("no", action="sns:GetSubscriptionAttributes")
+    found = seen("B2B182", world(queue("hidden", attributes_error=denied)))
+    assert (found.status, found.seen) == (
+        Status.SKIPPED,
+        "hidden: the caller may not sns:GetSubscriptionAttributes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "scope", "told"),
+    [
+        (None, "MessageAttributes", "no filter policy: every message, tests too"),
+        ('{"test": ["false"]}', "MessageAttributes", "no test message passes"),
+        ('{"source": ["twilio"]}', "MessageAttributes", "test messages pass, too"),
+        ('{"test": [false]}', "MessageBody", "no test message passes"),
+    ],
+)
+def test_it_is_said_whether_test_messages_pass(policy: str | None, scope: str, told: str) -> None:
+    found = seen("B2B182", world(queue("one", filter_policy=policy, filter_policy_scope=scope)))
+    assert found.status is Status.OK
+    assert found.seen.endswith(told)
+
+
+@breaks("B2B183")
+def test_a_raw_delivery_without_room_for_a_tracer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = world(queue("raw", raw_delivery=True), queue("whole"))
+    assert seen("B2B183", raw).status is Status.OK
+    many = kinds.VARYING | {"one", "two"}
+    monkeypatch.setattr(kinds, "TOPIC_MARKS", many)
+    found = seen("B2B183", world(queue("raw", raw_delivery=True), queue("whole")))
+    assert (found.status, found.seen.partition(":")[0]) == (Status.WARNING, "raw")
+    assert found.fix is not None
+    assert found.fix.endswith("--attribute-name RawMessageDelivery --attribute-value false")
+
+
+@breaks("B2B035")
+def test_only_the_processor_s_own_pending_subscription_is_a_failure() -> None:
+    waiting = queue("waiting", protocol="http", endpoint="http://example.com/?key=s", confirmed=False)
+    assert seen("B2B035", world(waiting)).status is Status.WARNING
+    assert seen("B2B035", world(waiting, asked=("waiting",))).status is Status.FAILED
+    assert seen("B2B035", world(waiting, queue("fine"), asked=("fine",))).status is Status.OK
+    arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}"
+    ours = queue("ours", protocol="lambda", endpoint=arn, confirmed=False)
+    assert seen("B2B035", world(ours)).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("nobody", "nobody called 'nobody' is subscribed"), ("processor", "the processor is what")],
+)
+def test_a_name_that_nobody_has_is_wrong_usage(asked: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        require_subscribed(world(queue("analytics"), asked=(asked,)))
