@@ -106,13 +106,22 @@ def unsubscribe_others(stage: Stage) -> None:
 
 
 def another_s_dead_letters_come_here(stage: Stage) -> None:
-    queue = stage.aws("sqs").create_queue(QueueName="somebody-elses")["QueueUrl"]
-    arn = stage.aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
-    policy = json.dumps({"deadLetterTargetArn": stage.stack.dead_letter_queue_arn})
+    """Right but for that, as the checks of subscribers see it."""
+    name, stack = "somebody-elses", stage.stack
+    arn = f"arn:aws:sqs:{stack.region}:{stack.account_id}:{name}"
+    admission = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": stack.topic_arn}},
+    }
+    own = {"deadLetterTargetArn": stack.dead_letter_queue_arn, "maxReceiveCount": 5}
+    attributes = {"Policy": json.dumps({"Statement": [admission]}), "RedrivePolicy": json.dumps(own)}
+    stage.aws("sqs").create_queue(QueueName=name, Attributes=attributes)
+    policy = json.dumps({"deadLetterTargetArn": stack.dead_letter_queue_arn})
     stage.aws("sns").subscribe(
-        TopicArn=stage.stack.topic_arn, Protocol="sqs", Endpoint=arn, Attributes={"RedrivePolicy": policy}
+        TopicArn=stack.topic_arn, Protocol="sqs", Endpoint=arn, Attributes={"RedrivePolicy": policy}
     )
 
 

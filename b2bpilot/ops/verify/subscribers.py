@@ -102,16 +102,18 @@ def of_each(probe: Probe) -> Callable[[Deployment], Answer]:
     def asked(deployment: Deployment) -> Answer:
         found = chosen(deployment)
         if not found:
-            return unanswered(nobody(deployment))
+            return nobody(deployment)
         answers = side_by_side.of_each(lambda one: _asked(probe, deployment, one), found)
         return together(deployment, [(one.name, answer) for one, answer in zip(found, answers, strict=True)])
 
     return asked
 
 
-def nobody(deployment: Deployment) -> str:
+def nobody(deployment: Deployment) -> Answer:
     wanted = deployment.choices.subscribers
-    return f"{', '.join(wanted)} is not subscribed" if wanted else "nobody but the processor is subscribed"
+    if wanted:
+        return unanswered(f"{', '.join(wanted)} is not subscribed")
+    return holds("nobody but the processor is subscribed")
 
 
 def together(deployment: Deployment, answers: Sequence[tuple[str, Answer]]) -> Answer:

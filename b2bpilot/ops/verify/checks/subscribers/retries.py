@@ -122,7 +122,7 @@ CHECKS = (
     check(
         code="B2B187",
         statement="Lambda runs what a subscriber's function failed on again, and gives it up in one place",
-        why="Without retries a short outage fills its dead-letter queue; with a destination beside it each failure is there twice.",
+        why="Without retries a short outage fills its dead-letter queue; with a destination beside it each dead letter is there twice.",
         probe=of_each(of_own_account(_invoked)),
         actions=(*READ, "lambda:GetFunctionEventInvokeConfig"),
     ),
