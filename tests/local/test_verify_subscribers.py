@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,3 +121,38 @@ def test_the_test_message_says_whom_else_it_reaches(
     teams.change(teams.billing, "FilterPolicy", "{}")
     assert (code, found["B2B096"]["status"]) == (0, "ok")
     assert found["B2B096"]["seen"].endswith(". Also reaches: analytics")
+
+
+IMPORTING = """
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: lost-b2b-pilot-local
+      Tags: [{Key: topic, Value: {"Fn::ImportValue": b2b-pilot-local-TopicArn}}]
+"""
+
+
+def test_a_stack_that_imports_the_topic_while_nothing_of_it_is_subscribed_is_missing(
+    teams: Teams, verify: Callable[..., tuple[int, dict[str, Any], str]]
+) -> None:
+    cloudformation = teams.aws("cloudformation")
+    cloudformation.create_stack(StackName="lost-b2b-pilot-local", TemplateBody=IMPORTING)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="lost-b2b-pilot-local")
+    asked, found, _ = verify("--subscriber", "lost")
+    beside = teams.red()
+    subscription = teams.subscribe("sqs", teams.admitting("lost-b2b-pilot-local"))
+    there = teams.look("lost")
+    teams.aws("sns").unsubscribe(SubscriptionArn=subscription)
+    cloudformation.delete_stack(StackName="lost-b2b-pilot-local")
+    assert (asked, found["B2B190"]["status"], found["B2B184"]["status"]) == (1, "failed", "skipped")
+    assert "aws cloudformation create-change-set --stack-name lost-b2b-pilot-local" in _unplaced(
+        found["B2B190"]["mend"]
+    )
+    assert [(code, one.status) for code, one in beside.items()] == [("B2B190", Status.WARNING)]
+    assert there["B2B190"].seen == "lost: stack lost-b2b-pilot-local"
+
+
+def _unplaced(command: str) -> str:
+    """Without where it leads and as whom."""
+    return re.sub(r"(AWS_\S+=\S+ |--region \S+ |--endpoint-url \S+ )", "", command)

@@ -82,7 +82,7 @@ def absence(
         for one in stacks
         if one.error is None
         and _wants_messages(one, environment)
-        and not any(_ends_in(subscription, one) for subscription in found)
+        and not any(ends_in(subscription, one) for subscription in found)
     ]
     return Absence(
         missing=tuple(
@@ -99,7 +99,8 @@ def _wants_messages(stack: ImportingStack, environment: Environment) -> bool:
     return is_named or any(one.type == SUBSCRIPTION for one in stack.resources)
 
 
-def _ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
+def ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
+    """Tell whether the subscription, or what it delivers to, is one of the stack's resources."""
     name, kind = resource_name(subscription.endpoint), ENDPOINTS.get(subscription.protocol)
     return any(
         one.physical_id == subscription.arn

@@ -17,9 +17,10 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, subscribers_among
+from b2bpilot.ops.subscribers.missing import Absence, ImportingStack, absence, importing_stacks
 from b2bpilot.ops.verify.check import Answer, Severity, fails, holds, silent, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
-from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.exposure import with_statements
 from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.shared import shared
@@ -34,6 +35,12 @@ READ = (
     "sqs:GetQueueAttributes",
 )
 """What it takes to find them: docs/decisions/0038-subscribers.md."""
+IMPORTS = (
+    "cloudformation:ListImports",
+    "cloudformation:ListStackResources",
+    "cloudformation:DescribeStacks",
+)
+"""What it takes to find who is missing."""
 MOST_TOLD = 5
 """So many are told by name, with what is wrong with each; of the others there is the number."""
 
@@ -52,10 +59,9 @@ def others(deployment: Deployment) -> list[Subscriber]:
     """Return all subscribers that are not the stack's own. Raises AwsError."""
 
     def ask() -> list[Subscriber]:
-        access, own = shared(deployment), Recipient.of_stack(deployment.stack)
-        environment = Environment(name=deployment.name, access=access, stack=deployment.stack)
+        own = Recipient.of_stack(deployment.stack)
         foreign = [one for one in all_of(deployment) if not own.owns(one.endpoint)]
-        return subscribers_among(environment, foreign)
+        return subscribers_among(_environment(deployment), foreign)
 
     found: list[Subscriber] = deployment.ask("subscribers", ask)
     return found
@@ -63,8 +69,30 @@ def others(deployment: Deployment) -> list[Subscriber]:
 
 def chosen(deployment: Deployment) -> list[Subscriber]:
     """Return those that were asked for by name; all of them where none was."""
-    wanted = set(deployment.choices.subscribers)
-    return [one for one in others(deployment) if not wanted or wanted & one.names]
+    return [one for one in others(deployment) if wants(deployment, one.names)]
+
+
+def wants(deployment: Deployment, names: frozenset[str]) -> bool:
+    """Tell whether who has these names was asked for, or nobody by name."""
+    wanted = deployment.choices.subscribers
+    return not wanted or not names.isdisjoint(wanted)
+
+
+def importing(deployment: Deployment) -> list[ImportingStack]:
+    """Return the stacks that import the topic. Raises AwsError."""
+    found: list[ImportingStack] = deployment.ask(
+        "importing stacks", lambda: importing_stacks(_environment(deployment), timeouts=PROBE_TIMEOUTS)
+    )
+    return found
+
+
+def absence_of(deployment: Deployment) -> Absence:
+    """Return who is missing of those. Raises AwsError."""
+    return absence(importing(deployment), all_of(deployment), _environment(deployment))
+
+
+def _environment(deployment: Deployment) -> Environment:
+    return Environment(name=deployment.name, access=shared(deployment), stack=deployment.stack)
 
 
 def asked_of(deployment: Deployment) -> list[Subscription]:
@@ -81,18 +109,21 @@ def of_others(deployment: Deployment, found: Answer, *, is_ours: bool = False) -
 
 
 def require_subscribed(deployment: Deployment) -> None:
-    """Raises UsageError for a name that was asked for and that nobody has, AwsError."""
-    known = {one.name: one for one in others(deployment)}
+    """Raises UsageError for a name that was asked for and that nobody has, not even a stack whose subscription is gone;
+    AwsError."""
+    there = [(one.name, one.names) for one in others(deployment)]
+    known = there + [(one.name, frozenset({one.name, one.stack})) for one in absence_of(deployment).missing]
     for name in deployment.choices.subscribers:
         if name == PROCESSOR:
             raise UsageError(
                 "--subscriber: the processor is what the other checks are about",
                 hint="leave --subscriber out",
             )
-        if not any(name in one.names for one in known.values()):
+        if not any(name in names for _, names in known):
+            listed = ", ".join(sorted(short for short, _ in known)) or "nobody"
             raise UsageError(
                 f"--subscriber: nobody called {name!r} is subscribed to the topic",
-                hint=f"subscribed besides the processor: {', '.join(sorted(known)) or 'nobody'}",
+                hint=f"besides the processor: {listed}",
             )
 
 

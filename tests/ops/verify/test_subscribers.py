@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.aws.imports import StackResource
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsDenied, UsageError
 from b2bpilot.ops.subscribers import kinds
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.subscribers.missing import ImportingStack
 from b2bpilot.ops.verify.check import Status
 from b2bpilot.ops.verify.deployment import Choices, Deployment
 from b2bpilot.ops.verify.subscribers import MOST_TOLD, require_subscribed
@@ -54,7 +56,7 @@ def queue(name: str, *, queues: tuple[str | None, str | None] = (None, None), **
 def world(*found: Subscriber, asked: tuple[str, ...] = (), **known: Any) -> Deployment:
     listed = [one.subscription for one in found]
     return deployment(
-        known={"subscribers": list(found), "subscriptions": listed, **known},
+        known={"subscribers": list(found), "subscriptions": listed, "importing stacks": [], **known},
         choices=Choices(subscribers=asked),
     )
 
@@ -149,3 +151,54 @@ def test_only_the_processor_s_own_pending_subscription_is_a_failure() -> None:
 def test_a_name_that_nobody_has_is_wrong_usage(asked: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         require_subscribed(world(queue("analytics"), asked=(asked,)))
+
+
+STACKS = [
+    ImportingStack(
+        name="analytics-b2b-pilot-staging",
+        resources=(StackResource(type="AWS::Lambda::Function", physical_id="analytics-b2b-pilot-staging"),),
+    ),
+    ImportingStack(
+        name="billing-b2b-pilot-staging",
+        resources=(StackResource(type="AWS::SQS::Queue", physical_id="https://sqs/123456789012/billing"),),
+    ),
+]
+
+
+@breaks("B2B190")
+def test_a_stack_that_imports_the_topic_and_is_not_subscribed_is_missing() -> None:
+    known = {"importing stacks": STACKS}
+    found = seen("B2B190", world(queue("billing"), queue("handmade"), **known))
+    assert (found.status, found.seen) == (
+        Status.WARNING,
+        "analytics: stack analytics-b2b-pilot-staging imports the topic, and no subscription of the topic ends in it",
+    )
+    assert "create-change-set --stack-name analytics-b2b-pilot-staging" in str(found.fix)
+    assert seen("B2B190", world(queue("billing"), asked=("analytics",), **known)).status is Status.FAILED
+    assert seen("B2B190", world(queue("billing"), asked=("billing",), **known)).status is Status.OK
+
+
+def test_who_is_missing_may_be_asked_for_and_only_that_is_checked() -> None:
+    asked = world(queue("billing"), asked=("analytics",), **{"importing stacks": STACKS})
+    require_subscribed(asked)
+    found = seen("B2B184", asked)
+    assert (found.status, found.seen) == (Status.SKIPPED, "analytics is not subscribed")
+
+
+def test_who_was_subscribed_by_hand_is_said_to_be() -> None:
+    known = {"importing stacks": STACKS[1:]}
+    found = seen("B2B190", world(queue("billing"), queue("handmade"), **known))
+    assert found.status is Status.OK
+    assert found.seen.split("; ") == [
+        "billing: stack billing-b2b-pilot-staging",
+        "handmade: subscribed by hand, as no stack that imports the topic has it",
+    ]
+
+
+def test_a_stack_that_may_not_be_read_leaves_it_unknown() -> None:
+    unread = [
+        ImportingStack(name="x-b2b-pilot-staging", error="AWS refused cloudformation:ListStackResources")
+    ]
+    found = seen("B2B190", world(queue("billing"), **{"importing stacks": unread}))
+    assert (found.status, found.is_known, found.fix) == (Status.WARNING, False, None)
+    assert "whether stack x-b2b-pilot-staging is subscribed: AWS refused" in found.seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.verify.checks.subscribers import alarms, dead_letters, delivery, endpoints, retries
+from b2bpilot.ops.verify.checks.subscribers import alarms, dead_letters, delivery, endpoints, retries, stacks
 
 CHECKS = (
     *endpoints.CHECKS,
@@ -10,4 +10,5 @@ CHECKS = (
     *dead_letters.CHECKS,
     *retries.CHECKS,
     *alarms.CHECKS,
+    *stacks.CHECKS,
 )
