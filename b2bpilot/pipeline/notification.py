@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from b2bpilot.pipeline.delivery import RUN_ID
 from b2bpilot.pipeline.message import Encoded, PilotMessage, encode, format_time
 
 MARK = "backfill"
@@ -55,6 +56,27 @@ def raw_for(message: PilotMessage, to: Addressed) -> Encoded:
     encoded = encode(message)
     mark = {"DataType": "String", "StringValue": to.run_id}
     return Encoded(body=encoded.body, attributes={**encoded.attributes, MARK_ATTRIBUTE: mark})
+
+
+def backfill_in(event: object) -> str | None:
+    """Return the run that made an event, or the envelope or raw message that an event was rebuilt from. None: SNS did."""
+    notification = _first(event)
+    attributes = _part(notification, "MessageAttributes")
+    found = (
+        _part(_part(event, MARK), "run_id"),
+        _part(_part(notification, MARK), "run_id"),
+        _part(_part(attributes, MARK_ATTRIBUTE), "Value"),
+    )
+    return next((one for one in found if isinstance(one, str) and RUN_ID.fullmatch(one)), None)
+
+
+def _first(event: object) -> object:
+    records = _part(event, "Records")
+    return _part(records[0], "Sns") if isinstance(records, list) and records else None
+
+
+def _part(holder: object, name: str) -> object:
+    return holder.get(name) if isinstance(holder, dict) else None
 
 
 def _envelope(message: PilotMessage, to: Addressed) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -276,6 +277,25 @@ class TestUnfinished:
         third = run("runs", "resume", told["run_id"], "--yes")
         assert third.exit_code == 0
         assert "has nothing left to do" in third.stderr
+
+    def test_an_interruption_says_how_it_is_resumed_and_that_what_was_under_way_is_unknown(
+        self, run: Run, staging: Staging, rows: list[PilotMessage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = queue(staging, is_raw=True)
+
+        def interrupted(_: DeadLetterQueue, __: Sequence[Outgoing]) -> list[Unsent]:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as amidst:
+            amidst.setattr(DeadLetterQueue, "send", interrupted)
+            first = run("subscribers", "backfill", "audit", *ENV, *SINCE, "--yes")
+        assert first.exit_code == 130
+        assert "Stopped: 4 unknown (perhaps delivered)" in first.stderr
+        (command,) = re.findall(r"Resume it: b2bpilot (runs resume \S+)", first.stderr)
+        assert run(*command.split(), "--yes").exit_code == 0
+        assert {json.loads(one["Body"])["message_id"] for one in received(url)} == {
+            one.message_id for one in rows
+        }
 
     def test_a_subscriber_that_takes_nothing_is_asked_no_more_than_twenty_times(
         self, run: Run, staging: Staging, admin: psycopg.Connection, fails: dict[str, AwsError]

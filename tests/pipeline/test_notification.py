@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from b2bpilot.local.notification import lambda_event, queue_body
+from b2bpilot.pipeline.dead_letter import read_dead_letter
 from b2bpilot.pipeline.delivery import deliveries, redrive_of
 from b2bpilot.pipeline.message import PilotMessage, encode, format_time
-from b2bpilot.pipeline.notification import MARK, Addressed, envelope_for, event_for, raw_for
-from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message
+from b2bpilot.pipeline.notification import MARK, Addressed, backfill_in, envelope_for, event_for, raw_for
+from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, sns_event
 
 TO = Addressed(
     topic_arn=TOPIC_ARN, subscription_arn=SUBSCRIPTION_ARN, run_id="20010101T000000Z-backfill-1a2b"
@@ -56,3 +59,39 @@ def test_raw_delivery_is_the_body_and_the_attributes_with_the_run_among_them() -
     encoded, found = encode(of), raw_for(of, TO)
     mark = {"backfill_run_id": {"DataType": "String", "StringValue": TO.run_id}}
     assert (found.body, found.attributes) == (encoded.body, {**encoded.attributes, **mark})
+
+
+@pytest.mark.parametrize("shape", ["event", "envelope", "raw"])
+def test_what_it_sent_names_its_run_when_it_is_a_dead_letter(shape: str) -> None:
+    of = message()
+    raw = raw_for(of, TO)
+    body, attributes = {
+        "event": (json.dumps(event_for(of, TO)), {}),
+        "envelope": (envelope_for(of, TO), {}),
+        "raw": (raw.body, raw.attributes),
+    }[shape]
+
+    found = read_dead_letter({"Body": body, "MessageAttributes": attributes, "MessageId": "1"})
+
+    assert found.message is not None
+    assert (found.message.message_id, backfill_in(found.event)) == (of.message_id, TO.run_id)
+    assert (found.redrives, found.addressee.is_redriven) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        {},
+        {"backfill": "x"},
+        {"backfill": {"run_id": 7}},
+        {"backfill": {"run_id": "two words"}},
+        {"Records": []},
+        {"Records": {"0": 1}},
+        {"Records": ["x"]},
+        sns_event(message()),
+    ],
+)
+def test_what_sns_sent_or_nobody_names_no_run(event: object) -> None:
+    assert backfill_in(event) is None

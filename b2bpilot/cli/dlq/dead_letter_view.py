@@ -13,6 +13,7 @@ from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.privacy import cut, mask_numbers, shown_params
 from b2bpilot.pipeline.message import PilotMessage, format_time
+from b2bpilot.pipeline.notification import backfill_in
 
 if TYPE_CHECKING:
     from b2bpilot.aws.logs import LogLine
@@ -49,6 +50,7 @@ def fields(shown: Shown, *, reveal: bool) -> dict[str, object]:
         "receive_count": dead_letter.receive_count,
         "redrives": dead_letter.redrives,
         "redriven_by": dead_letter.redriven_by,
+        "backfilled_by": backfill_in(dead_letter.event),
         "expires_at": format_time(shown.expires_at) if shown.expires_at else None,
         "timeline": [{"at": format_time(moment.at), "what": moment.what} for moment in shown.timeline],
         "message": _message(dead_letter.message, reveal=reveal) if dead_letter.message else None,

@@ -24,6 +24,7 @@ from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_stat
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.pipeline.notification import backfill_in
 from b2bpilot.plural import many
 
 OpenTable = Callable[[], AbstractContextManager[Table]]
@@ -265,7 +266,11 @@ def _in_the_pipeline(dead_letter: DeadLetter) -> Iterator[TimelineEntry]:
         yield TimelineEntry(
             at=dead_letter.message.received_at, what=f"received ({dead_letter.message.source})"
         )
-    if dead_letter.message and (published_at := _published_at(dead_letter.event)):
+    if (
+        dead_letter.message
+        and (published_at := _published_at(dead_letter.event))
+        and not backfill_in(dead_letter.event)
+    ):
         yield TimelineEntry(
             at=max(published_at, dead_letter.message.received_at), what="published to the topic"
         )
@@ -275,7 +280,8 @@ def _in_the_queue(dead_letter: DeadLetter) -> Iterator[TimelineEntry]:
     if dead_letter.sent_at:
         again = f", after {many(dead_letter.redrives, 'redrive')}" if dead_letter.redrives else ""
         by = f" (the last one by run {dead_letter.redriven_by})" if dead_letter.redriven_by else ""
-        yield TimelineEntry(at=dead_letter.sent_at, what=f"dead-lettered{again}{by}")
+        sent = f", sent by backfill {run}" if (run := backfill_in(dead_letter.event)) else ""
+        yield TimelineEntry(at=dead_letter.sent_at, what=f"dead-lettered{sent}{again}{by}")
     if dead_letter.first_received_at:
         times = "once" if dead_letter.receive_count == 1 else f"{dead_letter.receive_count} times"
         yield TimelineEntry(at=dead_letter.first_received_at, what=f"first seen; received {times} so far")

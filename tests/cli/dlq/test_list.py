@@ -291,6 +291,20 @@ def test_a_dead_letter_is_shown_in_full(
     assert LONG not in result.stdout
 
 
+def test_what_a_backfill_sent_is_shown_as_its_and_not_as_published(
+    run: Run, dead_letters: DeadLetters
+) -> None:
+    sent, by = message(), "20261123T194501Z-backfill-3f9a"
+    dead_letters.put(sent, "no customer", backfill={"run_id": by})
+
+    shown = run("dlq", "show", sent.message_id).stdout
+    document = run("dlq", "show", sent.message_id, "-o", "json").stdout
+
+    assert f"dead-lettered, sent by backfill {by}" in shown
+    assert "published to the topic" not in shown
+    assert f'"backfilled_by": "{by}"' in document
+
+
 def test_reveal_shows_numbers_and_texts(run: Run, dead_letters: DeadLetters) -> None:
     sent = message(params={"Body": LONG})
     dead_letters.put(sent, f"no customer for {NUMBER}")
