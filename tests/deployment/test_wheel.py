@@ -54,12 +54,14 @@ def test_the_template_and_the_migrations_are_found(environment: Path) -> None:
     printed = in_the_wheel(
         environment,
         "from b2bpilot import resources;"
+        "from b2bpilot.ops.migrations import DELIVERIES;"
         "from b2bpilot.ops.migrations.files import read_migrations;"
         "print(resources.template().read_text().count('AWS::Serverless::Function'),"
-        " len(read_migrations(resources.migrations())))",
+        " len(read_migrations(resources.migrations())), len(read_migrations(resources.migrations(), DELIVERIES)))",
     )
 
-    assert printed.split() == ["4", str(len(list((ROOT / "migrations").glob("*.sql"))))]
+    files = [len(list((ROOT / folder).glob("*.sql"))) for folder in ("migrations", "migrations/deliveries")]
+    assert printed.split() == ["4", *map(str, files)]
 
 
 def test_a_subscribers_folder_is_written(environment: Path, empty: Path) -> None:

@@ -42,6 +42,7 @@ def migrate(
         typer.Option(
             help="Migrate another table instead: deliveries, which a subscriber's handler needs in its own database.",
             metavar="TABLE",
+            autocompletion=lambda: ["deliveries"],
         ),
     ] = None,
     lock_wait: Annotated[
