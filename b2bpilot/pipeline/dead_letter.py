@@ -26,6 +26,8 @@ ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
 """The attributes in which Lambda says why it gave up."""
 Attributes = Mapping[str, Mapping[str, Any]]
 """SQS's own form: {name: {"DataType", "StringValue" or "BinaryValue"}}."""
+SOURCE = "DeadLetterQueueSourceArn"
+"""The system attribute in which SQS names the queue that it moved a message from (docs/aws-facts.md#sqs-source)."""
 COUNT = re.compile("[0-9]{1,9}")
 SENDABLE = ("DataType", "StringValue", "BinaryValue")
 """What SQS takes of an attribute; it gives more."""
@@ -350,7 +352,7 @@ def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLette
     given = received.get("Attributes")
     system = given if isinstance(given, dict) else {}
     count = str(system.get("ApproximateReceiveCount", ""))
-    source = system.get("DeadLetterQueueSourceArn")
+    source = system.get(SOURCE)
     return DeadLetter(
         queue_message_id=str(received.get("MessageId", "")),
         receipt_handle=str(received.get("ReceiptHandle", "")),

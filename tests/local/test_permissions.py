@@ -43,6 +43,7 @@ ASKED = (
     ("subscribers backfill", "function --since 1h --yes"),
     ("subscribers backfill", "queue --since 1h --yes"),
     ("dlq list", ""),
+    ("dlq list", "--subscriber processor"),
     ("dlq export", "letters.jsonl"),
     ("dlq replay", "--yes"),
     ("dlq redrive", "--yes"),

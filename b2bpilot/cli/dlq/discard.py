@@ -206,7 +206,8 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) ->
         "rows_not_marked": len(discarded.unmarked),
         "unseen": unseen,
     }
-    text = ["", f"Discarded {dead_letters(discarded.deleted)}; {rows(discarded.marked)} marked as discarded"]
+    marked = "" if pilot.environment.subscriber else f"; {rows(discarded.marked)} marked as discarded"
+    text = ["", f"Discarded {dead_letters(discarded.deleted)}{marked}"]
     pilot.output.record({"discarded": fields}, text=text)
     show_problems(pilot, run_id, [*discarded.problems, *discarded.unmarked])
     if discarded.deleted:

@@ -98,8 +98,12 @@ def _dead_letter(pilot: Pilot, dead_letter_id: str) -> DeadLetter:
         dead_letter = find_dead_letter(pilot.environment.queue(), identify(dead_letter_id), now=pilot.now())
     with pilot.table() as table:
         require_editable(dead_letter, row_state_of(dead_letter, table))
-        is_known = "" if table.proof.is_proven else "Whether it is stored already is unknown: "
-        pilot.output.notice(f"{is_known}{table.proof.told()}")
+        doubt = (
+            ""
+            if table.proof.is_proven or not table.proof.is_asked
+            else "Whether it is stored already is unknown: "
+        )
+        pilot.output.notice(f"{doubt}{table.proof.told()}")
     return dead_letter
 
 

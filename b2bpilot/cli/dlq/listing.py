@@ -32,37 +32,67 @@ def list_(
     interval: Annotated[
         str, typer.Option(help="Time between looks, with --watch.", show_default=True, metavar="DURATION")
     ] = "60s",
+    every: Annotated[
+        bool, typer.Option("--all", help="Those of every subscriber, each under its name.")
+    ] = False,
     exit_code: Annotated[bool, exit_code_if("there are any, or some could not be seen")] = False,
 ) -> None:
     """List dead letters by cause, with what the database says about them. They stay visible to others.
 
-    --watch ends at Ctrl-C with exit code 0; between two looks nothing is kept from a redrive.
+    --watch ends at Ctrl-C with exit code 0; between two looks nothing is kept from a redrive. With --all a subscriber that
+    cannot be read is named, and the exit code is 4.
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.cli.dlq import watching
+    from b2bpilot.cli.dlq import every_subscriber
 
     pilot = pilot_of(ctx)
-    every = watching.interval_of(pilot, interval, exit_code=exit_code) if watch else None
     selection = selection_of(ctx, pilot)
+    if every:
+        every_subscriber.require_alone(pilot, watch=watch)
+        listed = every_subscriber.each(pilot, lambda one: _listed(one, selection))
+        found_any = any(one.get("matched") or not one.get("complete", True) for one in listed)
+    elif watch:
+        _watch(pilot, selection, interval, exit_code=exit_code)
+        return
+    else:
+        look = _list(pilot, selection).look
+        found_any = bool(look.found) or not look.is_complete
+    if exit_code and found_any:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _watch(pilot: Pilot, selection: Selection, interval: str, *, exit_code: bool) -> None:
+    from b2bpilot.cli.dlq import watching
+
+    every = watching.interval_of(pilot, interval, exit_code=exit_code)
     queue = pilot.environment.queue()
     attributes = queue.attributes()
-    if every:
-        watching.require_harmless(attributes.redrive_policy)
-        watching.watch(pilot, lambda: _look(pilot, queue, attributes, selection), selection, interval=every)
-        return
+    watching.require_harmless(attributes.redrive_policy)
+    watching.watch(pilot, lambda: _look(pilot, queue, attributes, selection), selection, interval=every)
+
+
+def _listed(pilot: Pilot, selection: Selection) -> dict[str, object]:
+    """List one of several subscribers' dead letters, and return for programs what there is."""
+    found = _list(pilot, selection, is_one_of_several=True)
+    groups = [group_view.fields(group) for group in found.groups]
+    return {"groups": groups, **group_view.summary_fields(found), "error": None}
+
+
+def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False) -> DeadLetterListing:
+    queue = pilot.environment.queue()
+    attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)
     with pilot.output.progress("Reading the dead-letter queue") as tell:
         found = _look(pilot, queue, attributes, selection, tell)
     if selection.is_everything:
         pilot.remember_groups({group.id: f"{group.count:,} {group.cause}" for group in found.groups})
-    _show(pilot, found, now=pilot.now())
+    _show(pilot, found, now=pilot.now(), is_one_of_several=is_one_of_several)
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
     for step in group_view.next_steps(found, selection):
         pilot.output.notice(step)
-    if exit_code and (found.look.found or not found.look.is_complete):
-        raise typer.Exit(FOUND_SOMETHING)
+    return found
 
 
 def _look(
@@ -93,11 +123,13 @@ def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:
         )
 
 
-def _show(pilot: Pilot, found: DeadLetterListing, *, now: datetime) -> None:
+def _show(pilot: Pilot, found: DeadLetterListing, *, now: datetime, is_one_of_several: bool = False) -> None:
     output = pilot.output
     if output.format is Format.TABLE:
         for group in found.groups:
             output.lines(group_view.lines(group, now=now))
+        return
+    if is_one_of_several:
         return
     rows: Iterator[Row] = (Row(fields=group_view.fields(group), columns={}) for group in found.groups)
     output.rows("groups", rows)

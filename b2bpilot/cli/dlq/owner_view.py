@@ -42,7 +42,7 @@ def line(owner: Owner, count: int) -> Words:
         case Ownership.GONE:
             adopt = Toned(f"--adopt {owner.name}", Tone.COMMAND)
             taken = "it" if count == 1 else "them"
-            return f"{dead_letters(count)} of {owner}; " + adopt + f" takes {taken} for the processor's"
+            return f"{dead_letters(count)} of {owner}; " + adopt + f" takes {taken} for {owner.adopter}"
         case Ownership.OURS:
             return f"{dead_letters(count)} {owner}"
         case Ownership.UNKNOWN:

@@ -18,6 +18,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.errors import UsageError
 from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def replay(
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
+    _require_own_handler(pilot, local=local)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     with Spool() as spool:
         copies = _copies(pilot, file, selection, spool)
@@ -120,7 +122,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         with _function(pilot, local=local) as function, resumed_run(pilot, record) as journal:
             operation.note_gone(journal, gone, left)
             counts = view.show(
-                pilot, journal.run_id, chain(gone, _outcomes(copies, function, journal, local=local))
+                pilot, journal.run_id, chain(gone, _outcomes(pilot, copies, function, journal, local=local))
             )
             counts += operation.earlier(record)
             journal.finish(counts)
@@ -132,7 +134,7 @@ def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *,
 
     write_plan(journal, copies.chosen)
     left_out = chain(unreadable(copies.unreadable), not_ours(copies.others))
-    outcomes = chain(left_out, _outcomes(copies, function, journal, local=local))
+    outcomes = chain(left_out, _outcomes(pilot, copies, function, journal, local=local))
     counts = view.show(pilot, journal.run_id, outcomes)
     journal.finish(counts)
     return counts
@@ -147,6 +149,15 @@ def _parameters(copies: Copies, selection: Selection, *, file: Path | None, loca
         "local": local,
         "selection": for_journal(selection, copies.names),
     }
+
+
+def _require_own_handler(pilot: Pilot, *, local: bool) -> None:
+    """Raises UsageError."""
+    if local and (subscriber := pilot.environment.subscriber):
+        raise UsageError(
+            f"--local runs the processor's handler, and cannot be used with --subscriber {subscriber}",
+            hint="leave it out: its own function runs",
+        )
 
 
 def _copies(
@@ -181,9 +192,16 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
 
 
 def _outcomes(
-    copies: Copies, function: Invokable, journal: Journal, *, local: bool
+    pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool
 ) -> Iterator[ReplayOutcome]:
     from b2bpilot.ops.redrive.replay import replay as run
 
     workers = 1 if local else WORKERS
-    return run(copies.dead_letters(), function, journal, run_id=journal.run_id, workers=workers)
+    return run(
+        copies.dead_letters(),
+        function,
+        journal,
+        run_id=journal.run_id,
+        workers=workers,
+        subscriber=pilot.environment.other,
+    )

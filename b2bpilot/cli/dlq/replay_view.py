@@ -79,7 +79,7 @@ def show(pilot: Pilot, run_id: str, outcomes: Iterable[ReplayOutcome]) -> Counte
     """Show each result to programs, and the first that are no success to people, as they come. Return the counts."""
     counts: Counter[str] = Counter(processed=0)
     pilot.output.rows("replayed", _rows(pilot, outcomes, counts))
-    hidden = counts.total() - counts["processed"] - SHOWN
+    hidden = counts.total() - _done(counts) - SHOWN
     if hidden > 0 and pilot.output.format is Format.TABLE:
         pilot.output.notice(f"{hidden:,} more: " + our_command("runs", "show", run_id))
     return counts
@@ -90,8 +90,18 @@ def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
     from b2bpilot.ops.redrive.replay import require_all_processed
 
     pilot.output.record({"summary": {"run_id": run_id, "counts": dict(counts)}}, text=())
-    pilot.output.notice(f"Processed copies of {counts['processed']:,}; the queue keeps its dead letters.")
+    more = _done(counts) - counts["processed"]
+    said = f"; {more:,} more returned without an error" if more else ""
+    pilot.output.notice(
+        f"Processed copies of {counts['processed']:,}{said}; the queue keeps its dead letters."
+    )
     require_all_processed(counts, run_id=run_id)
+
+
+def _done(counts: Counter[str]) -> int:
+    from b2bpilot.ops.redrive.replay import DONE
+
+    return sum(counts[verdict] for verdict in DONE)
 
 
 def _chosen(copies: Copies) -> str:
@@ -124,7 +134,7 @@ def _unseen(copies: Copies) -> Iterator[str]:
 def _rows(pilot: Pilot, outcomes: Iterable[ReplayOutcome], counts: Counter[str]) -> Iterator[Row]:
     for one in outcomes:
         counts[one.verdict] += 1
-        problems = counts.total() - counts["processed"]
+        problems = counts.total() - _done(counts)
         if pilot.output.format is not Format.TABLE or (not one.is_processed and problems <= SHOWN):
             yield _row(one)
 

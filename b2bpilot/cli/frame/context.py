@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
     from b2bpilot.aws.stack import StackOutputs
     from b2bpilot.ops.environment import Environment
+    from b2bpilot.ops.recipient import Recipient
+    from b2bpilot.ops.subscribers.discovery import Subscriber
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.database_proof import DatabaseProof, Given
     from b2bpilot.pipeline.database import DatabaseManager
@@ -117,11 +120,21 @@ class Pilot:
         return self._of_subscriber(found, self.subscriber) if self.subscriber else found
 
     def _of_subscriber(self, environment: Environment, named: str) -> Environment:
-        from b2bpilot.ops.subscribers.discovery import named as subscriber_named
-        from b2bpilot.ops.subscribers.discovery import recipient_of
+        from b2bpilot.ops.subscribers.discovery import one_of, recipient_of, subscribers_of
 
-        recipient = recipient_of(environment, subscriber_named(environment, named))
+        found = subscribers_of(environment)
+        self.remember_subscribers([one for one in found if not one.is_processor])
+        recipient = recipient_of(environment, one_of(found, named))
         return environment if recipient.is_processor else environment.of(recipient)
+
+    def about(self, recipient: Recipient | None) -> Pilot:
+        """Return this Pilot for the dead letters of one subscriber, None is the processor; what it prints from now on is of
+        that subscriber, too."""
+        one = copy.copy(self)
+        one.subscriber = recipient.name if recipient else None
+        one.environment = self.environment.of(recipient) if recipient else self.environment
+        self.output.place = replace(self.output.place, subscriber=one.subscriber)
+        return one
 
     def remember(self, stack: StackOutputs) -> None:
         """Let completion offer this environment from now on."""
@@ -131,10 +144,17 @@ class Pilot:
         with contextlib.suppress(SettingsInvalid):  # no home, no completion
             remembered.remember_environment(self.runs_home, self.environment_name, where)
 
+    def remember_subscribers(self, found: Sequence[Subscriber]) -> None:
+        """Let completion offer these subscribers."""
+        with contextlib.suppress(SettingsInvalid):
+            known = {one.name: f"{one.kind} {one.subscription.endpoint}" for one in found}
+            remembered.remember_subscribers(self.runs_home, self.environment_name, known)
+
     def remember_groups(self, found: Mapping[str, str]) -> None:
         """Let completion offer these groups of dead letters."""
         with contextlib.suppress(SettingsInvalid):
-            remembered.remember_groups(self.runs_home, self.environment_name, found)
+            place = remembered.queue_name(self.environment_name, self.subscriber)
+            remembered.remember_groups(self.runs_home, place, found)
 
     @property
     def environment_name(self) -> str:

@@ -35,6 +35,11 @@ def remember_groups(home: Path, environment: str, found: Mapping[str, str]) -> N
         _write(_file(home, f"groups-{environment}"), found)
 
 
+def queue_name(environment: str, subscriber: str | None) -> str:
+    """Return under which name the groups of a queue are remembered; an ARN's last part is enough to tell it apart."""
+    return f"{environment}-of-{subscriber.rpartition(':')[2]}" if subscriber else environment
+
+
 def subscribers(home: Path, environment: str) -> dict[str, str]:
     """Return the subscribers that were found last, beside the processor, each with its endpoint."""
     return _read(_file(home, f"subscribers-{environment}"))

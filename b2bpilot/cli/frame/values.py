@@ -81,14 +81,16 @@ def groups(ctx: typer.Context) -> Known:
     """What `dlq list` showed last of this environment."""
     pilot = _pilot(ctx)
     environment = pilot.given.get("env") or pilot.settings.environment
-    return list(remembered.groups(pilot.runs_home, str(environment)).items())
+    queue = remembered.queue_name(str(environment), pilot.subscriber)
+    return list(remembered.groups(pilot.runs_home, queue).items())
 
 
 def subscribers(ctx: typer.Context) -> Known:
     """Those that an earlier command found, and the one that every environment has."""
     pilot = _pilot(ctx)
     environment = pilot.given.get("env") or pilot.settings.environment
-    return ["processor", *remembered.subscribers(pilot.runs_home, str(environment))]
+    found = remembered.subscribers(pilot.runs_home, str(environment))
+    return [("processor", "this environment's"), *found.items()]
 
 
 def other_subscribers(ctx: typer.Context) -> Known:

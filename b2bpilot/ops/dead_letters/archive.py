@@ -15,12 +15,13 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import PartlyFailed, PilotError, RunUnknown, UsageError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.recipient import place_in_words
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import FOLDER as RUNS
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.runs.runs import find, require_ended
 from b2bpilot.paths import absolute
-from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
+from b2bpilot.pipeline.dead_letter import SOURCE, DeadLetter, read_dead_letter
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
@@ -39,19 +40,30 @@ class ArchiveInvalid(PilotError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which environment's queue a dead letter was in."""
+    """Which environment's queue a dead letter was in, and of which subscriber: None is the processor."""
 
     environment: str
     account_id: str
     region: str
+    subscriber: str | None = None
 
     @classmethod
     def of(cls, environment: Environment) -> Self:
         stack = environment.stack
-        return cls(environment=environment.name, account_id=stack.account_id, region=stack.region)
+        return cls(
+            environment=environment.name,
+            account_id=stack.account_id,
+            region=stack.region,
+            subscriber=environment.subscriber,
+        )
+
+    @property
+    def asker(self) -> str:
+        return f"subscriber {self.subscriber}" if self.subscriber else "this environment"
 
     def __str__(self) -> str:
-        return f"environment {self.environment} (account {self.account_id}, {self.region})"
+        place = place_in_words(self.environment, self.subscriber)
+        return f"{place} (account {self.account_id}, {self.region})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +112,7 @@ def _system_attributes(dead_letter: DeadLetter) -> dict[str, str]:
     return {
         "ApproximateReceiveCount": str(dead_letter.receive_count),
         **{name: _milliseconds(moment) for name, moment in times.items() if moment is not None},
+        **({SOURCE: source} if (source := dead_letter.addressee.queue_arn) else {}),
     }
 
 
@@ -135,6 +148,7 @@ def line(entry: Archived, dead_letter: DeadLetter | None = None) -> bytes:
             "environment": entry.origin.environment,
             "account_id": entry.origin.account_id,
             "region": entry.origin.region,
+            **({"subscriber": entry.origin.subscriber} if entry.origin.subscriber else {}),
             "queue_message_id": entry.queue_message_id,
             "summary": _summary(dead_letter or entry.dead_letter),
             "system_attributes": dict(entry.system_attributes),
@@ -184,6 +198,7 @@ def parsed(text: bytes, place: str) -> Archived:
                 environment=str(found["environment"]),
                 account_id=str(found["account_id"]),
                 region=str(found["region"]),
+                subscriber=found.get("subscriber"),
             ),
             queue_message_id=str(found["queue_message_id"]),
             body=str(found["body"]),

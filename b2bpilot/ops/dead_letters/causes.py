@@ -236,7 +236,7 @@ def _repeated(dead_letters: list[SeenDeadLetter]) -> int:
 
 def owners_of(dead_letters: Iterable[SeenDeadLetter]) -> dict[Owner, int]:
     """Count those that are not simply ours by whose they are, most first."""
-    counts = Counter(one.owner for one in dead_letters if not one.owner.rows_count)
+    counts = Counter(one.owner for one in dead_letters if not one.owner.is_simply_ours)
     return dict(counts.most_common())
 
 
@@ -251,8 +251,9 @@ def all_others(owners: Mapping[Owner, int]) -> PartlyFailed:
     gone = [owner.subscription_arn for owner in owners if owner.ownership is Ownership.GONE]
     hint = "their owners send them again; nothing of theirs is touched from here"
     if gone:
-        hint = f"--adopt {gone[0]} takes those for the processor's"
-    return PartlyFailed(f"nothing there is known to be this environment's. {named}", hint=hint)
+        hint = f"--adopt {gone[0]} takes those for {next(iter(owners)).adopter}"
+    asker = next((owner.asker for owner in owners), "this environment")
+    return PartlyFailed(f"nothing there is known to be {asker}'s. {named}", hint=hint)
 
 
 def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:

@@ -173,7 +173,7 @@ def _inner(dead_letter: DeadLetter) -> str:
 def _with_inner(dead_letter: DeadLetter, text: str) -> str:
     """Return the dead letter's body around another message, in the shape that it has."""
     document = json.loads(dead_letter.body)
-    if dead_letter.shape is Shape.RAW and "Records" not in document:
+    if dead_letter.shape in (Shape.RAW, Shape.QUEUE) and not {"Records", "Message"} & document.keys():
         return text
     notification = _notification(dead_letter.shape, document)
     notification["Message"] = text
@@ -185,7 +185,7 @@ def _with_inner(dead_letter: DeadLetter, text: str) -> str:
 
 
 def _notification(shape: Shape, document: dict[str, Any]) -> dict[str, Any]:
-    if shape is Shape.SUBSCRIPTION:
+    if shape in (Shape.SUBSCRIPTION, Shape.QUEUE):
         return document
     event = document["requestPayload"] if shape is Shape.DESTINATION else document
     notification: dict[str, Any] = event["Records"][0]["Sns"]

@@ -244,7 +244,8 @@ def _why_left(
         case Decision.UNREADABLE:
             return str(dead_letter.unreadable)
         case Decision.OTHER | Decision.GONE | Decision.UNOWNED:
-            adopt = " (--adopt sends it to the processor)" if decision is Decision.GONE else ""
+            taken = f" (--adopt takes it for {dead_letter.owner.adopter})"
+            adopt = taken if decision is Decision.GONE else ""
             return f"it is {dead_letter.owner.not_ours}{adopt}"
         case _:
             assert_never(decision)

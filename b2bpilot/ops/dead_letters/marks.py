@@ -52,11 +52,15 @@ class Doomed:
 
     queue_message_id: str
     asked: Asked | None
-    """None when it holds no message."""
+    """None when it holds no message, or another subscriber's: no row of ours is about that."""
 
     @classmethod
     def of(cls, dead_letter: DeadLetter) -> Doomed:
-        asked = Asked.of(dead_letter.message) if dead_letter.message else None
+        asked = (
+            Asked.of(dead_letter.message)
+            if dead_letter.message and not dead_letter.owner.subscriber
+            else None
+        )
         return cls(queue_message_id=dead_letter.queue_message_id, asked=asked)
 
 
@@ -207,7 +211,7 @@ def marks_of(asked: Mapping[str, Asked], record: RunRecord | None, table: WholeT
     try:
         is_proven = table.proof.is_proven
         rows = rows_of(table, asked.values())
-        error = None if is_proven else table.proof.told()
+        error = None if is_proven or not table.proof.is_asked else table.proof.told()
     except PilotError as exc:
         return MarksOfRun(run_id=run_id, error=str(exc), is_known_marked=is_known_marked)
     former = _former(record)

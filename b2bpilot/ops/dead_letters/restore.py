@@ -115,7 +115,7 @@ def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> No
     if others and not force:
         raise Refused(
             f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}",
-            hint="--force puts them into this environment's queue anyway",
+            hint=f"--force puts them into {origin.asker}'s queue anyway",
         )
 
 
@@ -132,11 +132,13 @@ def sent_before(records: Iterator[RunRecord], origin: Origin, clock: HostClock) 
     """Return what restores into this queue have sent, or perhaps sent, by the dead letter's former id. `clock` is AWS's."""
     found: dict[str, Before] = {}
     for record in records:
-        if record.command != COMMAND or (record.environment, record.account_id, record.region) != (
-            origin.environment,
-            origin.account_id,
-            origin.region,
-        ):
+        place = Origin(
+            environment=record.environment,
+            account_id=record.account_id,
+            region=record.region,
+            subscriber=record.subscriber,
+        )
+        if record.command != COMMAND or place != origin:
             continue
         for id_, state in record.messages.items():
             if (state.was_accepted or state.is_unknown) and not _is_accepted(found.get(id_)):
@@ -181,9 +183,9 @@ def plan_restore(
         origins.add(entry.origin)
         dead_letter = with_owner(entry.dead_letter)
         message = dead_letter.message
-        owners[dead_letter.owner] += not dead_letter.owner.rows_count
+        owners[dead_letter.owner] += not dead_letter.owner.is_simply_ours
         message_ids[entry.queue_message_id] = message.message_id if message else None
-        if message:
+        if message and not dead_letter.owner.subscriber:
             asked[entry.queue_message_id] = Asked.of(message)
         decisions[entry.queue_message_id] = decider.decide(entry)
     lost = _is_lost(discarded, decisions)

@@ -76,7 +76,8 @@ class Scheduled:
 
 def folder_of(home: Path, origin: Origin) -> Path:
     """Return where the archives of an environment's queue are, unless another folder is named."""
-    return home / FOLDER / f"{origin.environment}-{origin.account_id}-{origin.region}"
+    whose = f"-{origin.subscriber}" if origin.subscriber else ""
+    return home / FOLDER / f"{origin.environment}-{origin.account_id}-{origin.region}{whose}"
 
 
 def folders_of(home: Path, origin: Origin) -> list[Path]:

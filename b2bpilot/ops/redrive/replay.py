@@ -15,6 +15,7 @@ from b2bpilot.ops.dead_letters.copies import Copies
 from b2bpilot.ops.dead_letters.decision import NOT_OURS as NOT_OURS_DECISIONS
 from b2bpilot.ops.dead_letters.decision import Decision, decision_about_owner
 from b2bpilot.ops.ports import Invokable, JournalWriter
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.ops.redrive.routes import InvokeRoute
 from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
@@ -23,6 +24,8 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.plural import many
 
 PROCESSED, FAILED = SendOutcome.PROCESSED.value, SendOutcome.FAILED.value
+DONE = (PROCESSED, SendOutcome.RETURNED.value)
+"""Another subscriber's function may say no more than that it returned."""
 UNREADABLE, GONE, NOT_OURS = "unreadable", "gone", "not ours"
 IN_WORDS = {
     UNREADABLE: "cannot be read",
@@ -45,7 +48,7 @@ class ReplayOutcome:
 
     @property
     def is_processed(self) -> bool:
-        return self.verdict == PROCESSED
+        return self.verdict in DONE
 
 
 def write_plan(journal: JournalWriter, chosen: Iterable[SeenDeadLetter]) -> None:
@@ -62,12 +65,14 @@ def replay(
     *,
     run_id: str,
     workers: int,
+    subscriber: Recipient | None = None,
 ) -> Iterator[ReplayOutcome]:
-    """Run the function with each dead letter and yield what it said, in the dead letters' order. All of them can be read.
+    """Run the function, another `subscriber`'s where one is given, with each dead letter and yield what it said, in the dead
+    letters' order. All of them can be read.
 
     One worker runs them in this thread, so that a breakpoint in a function of this process works.
     """
-    route = InvokeRoute(function)
+    route = InvokeRoute(function, subscriber)
 
     def run(dead_letter: DeadLetter) -> ReplayOutcome:
         journal.write(entry("sending", dead_letter))
@@ -121,10 +126,13 @@ def require_readable(copies: Copies) -> None:
 
 def require_all_processed(counts: Mapping[str, int], *, run_id: str) -> None:
     """Raises PartlyFailed unless every copy was processed."""
-    others = {verdict: count for verdict, count in counts.items() if count and verdict != PROCESSED}
+    others = {verdict: count for verdict, count in counts.items() if count and verdict not in DONE}
     if not others:
         return
-    parts = [f"{counts.get(PROCESSED, 0):,} processed", f"{others.pop(FAILED, 0):,} failed"]
+    parts = [
+        f"{counts[verdict]:,} {verdict}" for verdict in DONE if verdict == PROCESSED or counts.get(verdict)
+    ]
+    parts += [f"{others.pop(FAILED, 0):,} failed"]
     parts += [f"{count:,} {IN_WORDS.get(verdict, verdict)}" for verdict, count in others.items()]
     raise PartlyFailed(
         ", ".join(parts),
@@ -146,12 +154,17 @@ def remaining(record: RunRecord) -> dict[str, MessageState]:
 
 def earlier(record: RunRecord) -> Counter[str]:
     """Count the results that a run's journal has."""
-    verdicts = {Stage.ACCEPTED: PROCESSED, Stage.FAILED: FAILED}
     states = record.messages.values()
-    counts = Counter(verdicts[state.stage] for state in states if state.stage in verdicts)
+    counts = Counter(_result(state) for state in states if state.stage in (Stage.ACCEPTED, Stage.FAILED))
     counts[UNREADABLE] = sum(state.decision == Decision.UNREADABLE for state in states)
     counts[NOT_OURS] = sum(state.decision in NOT_OURS_DECISIONS for state in states)
     return counts
+
+
+def _result(state: MessageState) -> str:
+    if state.stage is Stage.FAILED:
+        return FAILED
+    return state.verdict if state.verdict in DONE else PROCESSED
 
 
 def gone(

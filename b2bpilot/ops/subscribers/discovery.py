@@ -82,7 +82,11 @@ def subscribers_among(environment: Environment, found: Sequence[Subscription]) -
 
 def named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:
     """Return the subscriber of this short name, resource name, endpoint or subscription ARN. Raises UsageError, AwsError."""
-    found = subscribers_of(environment)
+    return one_of(subscribers_of(environment), text, said_as=said_as)
+
+
+def one_of(found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber") -> Subscriber:
+    """Return the same of those that were found. Raises UsageError."""
     matching = [one for one in found if text in one.names]
     if len(matching) == 1:
         return matching[0]
@@ -104,7 +108,7 @@ def is_taken(environment: Environment, name: str) -> bool:
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
     """Return what commands about its dead letters need. Raises Refused where it has no single dead-letter queue of its own,
-    or one that is out of reach."""
+    or one that is out of reach, and AwsError where nobody can tell."""
     if subscriber.is_processor:
         return Recipient.of_stack(environment.stack)
     _require_within_reach(environment, subscriber)
@@ -157,10 +161,12 @@ def _require_within_reach(environment: Environment, subscriber: Subscriber) -> N
 def _dead_letter_queue(subscriber: Subscriber) -> str:
     """Raises Refused where there is not exactly one, or nobody can tell."""
     queues, name = subscriber.dead_letter_queue_arns, f"subscriber {subscriber.name}"
-    if subscriber.errors and subscriber.sender_dead_letter_queue_arn is None:
-        raise Refused(
-            f"where the dead letters of {name} are is not known: {'; '.join(subscriber.errors)}",
-            hint="allow it (docs/iam.md has the permissions), or let its team send them again",
+    unread = subscriber.subscription.attributes_error
+    errors = (*subscriber.errors, *([str(unread)] if unread else []))
+    if errors and subscriber.sender_dead_letter_queue_arn is None:
+        raise AwsError(
+            f"where the dead letters of {name} are is not known: {'; '.join(errors)}",
+            hint="docs/iam.md has the permissions that it takes",
         )
     if not queues:
         raise Refused(

@@ -18,11 +18,13 @@ from b2bpilot.ops.verify.explanation import of_check, shell_line
 from b2bpilot.ops.verify.iam import (
     COMMANDS,
     DATABASE_SECRET,
+    OF_A_SUBSCRIBER,
     OLD_SECRET,
     READING,
     RESOURCES,
     TWILIO_SECRET,
     Names,
+    filled,
     resources,
     secrets_of,
 )
@@ -110,6 +112,11 @@ def _permissions() -> Iterator[str]:
     names = Names(partition="PARTITION")
     for action in RESOURCES:
         yield f"| `{action}` | {_listed(resources(action, names))} |"
+    yield "\n## Beside it, for the `dlq` commands: what `--subscriber` names\n"
+    yield "| action | resource |"
+    yield "|---|---|"
+    for action, where in OF_A_SUBSCRIBER.items():
+        yield f"| `{action}` | {_listed(filled(where, names))} |"
 
 
 def _with_secrets(command: str, action: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
@@ -90,6 +91,19 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
 }
 """The least that an action can be confined to (AWS's service authorization reference)."""
 
+OF_A_SUBSCRIBER: Mapping[str, tuple[str, ...]] = {
+    "lambda:GetFunctionConcurrency": (SUBSCRIBERS_FUNCTIONS,),
+    "logs:FilterLogEvents": (
+        "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/*-b2b-pilot-{environment}:*",
+    ),
+    "sqs:ChangeMessageVisibility": (SUBSCRIBERS_DEAD_LETTERS,),
+    "sqs:DeleteMessage": (SUBSCRIBERS_DEAD_LETTERS,),
+    "sqs:ReceiveMessage": (SUBSCRIBERS_DEAD_LETTERS,),
+    "sqs:SendMessage": (SUBSCRIBERS_DEAD_LETTERS,),
+}
+"""What `dlq ... --subscriber` does the same with, beside the stack's own: by the names of decision 38. Any other subscriber's
+have to be added."""
+
 FIND = ("cloudformation:DescribeStacks",)
 ROWS = (*FIND, "secretsmanager:GetSecretValue")
 PROVEN_ROWS = (*ROWS, "logs:FilterLogEvents")
@@ -102,6 +116,13 @@ DEAD_LETTERS = (
     "sqs:ChangeMessageVisibility",
     "sqs:GetQueueAttributes",
 )
+SUBSCRIBER = (
+    "lambda:GetFunctionConfiguration",
+    "lambda:ListEventSourceMappings",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+)
+"""To find what `--subscriber` names."""
 LOOK = (*DEAD_LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
@@ -175,21 +196,23 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "sqs:GetQueueUrl",
         "sqs:SendMessage",
     ),
-    "dlq list": LOOK,
-    "dlq show": STORY,
-    "dlq export": DEAD_LETTERS,
+    "dlq list": (*LOOK, *SUBSCRIBER),
+    "dlq show": (*STORY, *SUBSCRIBER),
+    "dlq export": (*DEAD_LETTERS, *SUBSCRIBER),
     "dlq redrive": (
         *TAKE,
         *REMOTE,
         *SUBSCRIPTIONS_OF_TOPIC,
+        *SUBSCRIBER,
         "lambda:GetFunctionConcurrency",
         "lambda:InvokeFunction",
         "sns:Publish",
+        "sqs:SendMessage",
     ),
-    "dlq replay": (*LOOK, "lambda:InvokeFunction"),
-    "dlq discard": TAKE,
-    "dlq edit": (*TAKE, "sqs:SendMessage"),
-    "dlq restore": (*LOOK, "sqs:SendMessage"),
+    "dlq replay": (*LOOK, *SUBSCRIBER, "lambda:InvokeFunction"),
+    "dlq discard": (*TAKE, *SUBSCRIBER),
+    "dlq edit": (*TAKE, *SUBSCRIBER, "sqs:SendMessage"),
+    "dlq restore": (*LOOK, *SUBSCRIBER, "sqs:SendMessage"),
     "twilio route": (*ROWS, "lambda:GetFunctionConfiguration"),
     "twilio cutover": ROWS,
     "twilio rollback": ROWS,
@@ -245,7 +268,12 @@ class Names:
 
 def policy_of(command: str, names: Names) -> dict[str, object]:
     """Return the policy document that allows what a command asks with any of its options."""
-    return policy(COMMANDS[command], names, secrets_of(command))
+    return policy(COMMANDS[command], names, secrets_of(command), beside=beside_of(command))
+
+
+def beside_of(command: str) -> Mapping[str, tuple[str, ...]]:
+    """Return what more a command does the same with, by action."""
+    return OF_A_SUBSCRIBER if command.startswith("dlq ") else {}
 
 
 def secrets_of(command: str) -> tuple[str, ...]:
@@ -253,11 +281,18 @@ def secrets_of(command: str) -> tuple[str, ...]:
     return SECRETS.get(command, (DATABASE_SECRET,))
 
 
-def policy(actions: Sequence[str], names: Names, secrets: tuple[str, ...]) -> dict[str, object]:
+def policy(
+    actions: Sequence[str],
+    names: Names,
+    secrets: tuple[str, ...],
+    *,
+    beside: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> dict[str, object]:
     """Return the policy document that allows these actions, of these secrets, and nothing else."""
     by_resource: dict[tuple[str, ...], list[str]] = {}
     for action in sorted(set(actions)):
-        where = _filled(secrets, names) if action == READING else resources(action, names)
+        where = secrets if action == READING else (*RESOURCES[action], *beside.get(action, ()))
+        where = filled(where, names)
         by_resource.setdefault(where, []).append(action)
     return {
         "Version": "2012-10-17",
@@ -270,10 +305,10 @@ def policy(actions: Sequence[str], names: Names, secrets: tuple[str, ...]) -> di
 
 def resources(action: str, names: Names) -> tuple[str, ...]:
     """Return what an action is confined to."""
-    return _filled(RESOURCES[action], names)
+    return filled(RESOURCES[action], names)
 
 
-def _filled(templates: Sequence[str], names: Names) -> tuple[str, ...]:
+def filled(templates: Sequence[str], names: Names) -> tuple[str, ...]:
     """Each once: of a stack of the release before, one secret is both."""
     values = {name: getattr(names, name) for name in Names.__dataclass_fields__}
     return tuple(dict.fromkeys(template.format(**values) for template in templates))

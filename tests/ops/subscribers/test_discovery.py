@@ -13,9 +13,13 @@ import pytest
 from moto import mock_aws
 
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.errors import Refused, UsageError
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.redrive.routes import route_for
+from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.subscribers.discovery import (
+    Subscriber,
     SubscriberKind,
     named,
     recipient_of,
@@ -163,3 +167,87 @@ def test_a_name_of_another_environment_is_not_shortened() -> None:
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:analytics-b2b-pilot-staging"
 
     assert short_name(arn, "prod") == "analytics-b2b-pilot-staging"
+
+
+def a_subscription(team: Team, protocol: str, endpoint: str) -> Subscription:
+    topic = team.environment.stack.topic_arn
+    return Subscription(
+        arn=f"{topic}:1",
+        topic_arn=topic,
+        protocol=protocol,
+        endpoint=endpoint,
+        owner=None,
+        confirmed=True,
+        raw_delivery=False,
+        filter_policy=None,
+        filter_policy_scope="MessageAttributes",
+        redrive_policy=None,
+    )
+
+
+def test_an_ambiguous_name_is_refused_and_the_arn_is_not(team: Team) -> None:
+    queue = team.queue("analytics-b2b-pilot-prod-dlq")
+    team.subscribe("lambda", team.function("analytics-b2b-pilot-prod", queue), queue)
+    arn = team.subscribe("sqs", team.queue("analytics-b2b-pilot-prod"), queue)
+
+    with pytest.raises(UsageError, match="'analytics' is ambiguous"):
+        named(team.environment, "analytics")
+    assert named(team.environment, arn).kind is SubscriberKind.QUEUE
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint", "said"),
+    [
+        (
+            "sqs",
+            "arn:aws:sqs:eu-west-1:999999999999:analytics",
+            "is in account 999999999999, this environment in",
+        ),
+        (
+            "sqs",
+            "arn:aws:sqs:us-east-1:123456789012:analytics",
+            "is in us-east-1, this environment in eu-west-1",
+        ),
+        ("lambda", "arn:aws:lambda:us-east-1:123456789012:function:analytics", "is in us-east-1"),
+        ("sqs", "arn:aws:sqs:eu-west-1:123456789012:analytics.fifo", "has a FIFO queue, analytics.fifo"),
+        ("email", "ana@example.com", "neither a function nor a queue, but a subscription by email"),
+    ],
+)
+def test_what_is_out_of_reach_is_refused_in_a_line(
+    team: Team, protocol: str, endpoint: str, said: str
+) -> None:
+    subscription = a_subscription(team, protocol, endpoint)
+    kinds = {"sqs": SubscriberKind.QUEUE, "lambda": SubscriberKind.FUNCTION}
+    one = Subscriber(
+        name="analytics", kind=kinds.get(protocol, SubscriberKind.OTHER), subscription=subscription
+    )
+
+    with pytest.raises(Refused, match=said) as refused:
+        recipient_of(team.environment, one)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_cannot_be_read_is_no_lack_of_a_queue(team: Team) -> None:
+    endpoint = f"arn:aws:lambda:{REGION}:{team.environment.stack.account_id}:function:analytics"
+    subscription = a_subscription(team, "lambda", endpoint)
+    denied = Subscriber(
+        name="analytics", kind=SubscriberKind.FUNCTION, subscription=subscription, errors=("not allowed",)
+    )
+
+    with pytest.raises(
+        AwsError, match="where the dead letters of subscriber analytics are is not known: not allowed"
+    ):
+        recipient_of(team.environment, denied)
+
+
+def test_a_queue_that_no_known_function_empties_has_its_dead_letters_all_the_same(team: Team) -> None:
+    dead_letters = team.queue("audit-b2b-pilot-prod-dlq")
+    policy = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3})
+    team.subscribe("sqs", team.queue("audit-b2b-pilot-prod", RedrivePolicy=policy), dead_letters)
+
+    recipient = recipient_of(team.environment, named(team.environment, "audit"))
+
+    assert (recipient.function, recipient.dead_letter_queue_arn) == (None, dead_letters)
+    assert route_for(recipient, None) is RedriveVia.QUEUE
+    with pytest.raises(UsageError, match="which function takes what is in its queue is not known"):
+        route_for(recipient, RedriveVia.INVOKE)
