@@ -468,6 +468,14 @@ def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -
     assert set(template["Outputs"]) == OUTPUTS
 
 
+def test_nothing_would_replace_the_topic_that_others_import(of_type: OfType) -> None:
+    """Of what makes CloudFormation replace a topic it has its name alone, and that follows from the environment's. A deploy
+    that would replace it is refused while it is imported; the emulator does not."""
+    topic = of_type("AWS::SNS::Topic")["MessageTopic"]
+    assert topic["TopicName"] == {"Fn::Sub": "b2b-pilot-messages-${Environment}"}
+    assert "FifoTopic" not in topic
+
+
 def test_subscribers_stacks_import_the_topic_and_the_alarm_topic(template: dict[str, Any]) -> None:
     """An export in use is neither deleted nor replaced by CloudFormation (decision 38)."""
     exported = {
