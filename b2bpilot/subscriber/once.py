@@ -211,7 +211,7 @@ class OnceHandler:
         with self._one_at_a_time:
             results = [self._result(record, event, context) for record in found]
         failed = [result for result in results if isinstance(result, Exception)]
-        outcomes = [result if isinstance(result, str) else "failed" for result in results]
+        outcomes = [outcome_of(result) for result in results]
         if is_of_sqs(found[0]):
             identifiers = [
                 {"itemIdentifier": record.get("messageId", "")}
@@ -398,6 +398,16 @@ class Database:
         return Cursor(connection, row_factory=tuple_row).execute(query, values)
 
 
+def outcome_of(result: str | Exception) -> str:
+    match result:
+        case str():
+            return result
+        case StillInProgress():
+            return "in_progress"
+        case _:
+            return "failed"
+
+
 def records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the records of an event. Raises NotReadable."""
     found = event.get("Records") if isinstance(event, Mapping) else None
@@ -439,10 +449,12 @@ def longest_lease(environ: Mapping[str, str] = os.environ) -> timedelta:
 
 def described(exc: Exception, message: Message | None) -> str:
     """Return the first line of an error without what the message says: a statement's error may quote a value."""
-    text = next(iter(str(exc).strip().splitlines()), "")
+    text = str(exc)[: 2 * ERROR_LENGTH].strip()
     values = message.params.values() if message else ()
-    for value in sorted(values, key=len, reverse=True):
-        text = text.replace(value, "***") if len(value) > QUOTABLE else text
+    said = {piece for value in values for piece in (value, repr(value)[1:-1], *value.splitlines())}
+    for piece in sorted(said, key=len, reverse=True):
+        text = text.replace(piece, "***") if len(piece) > QUOTABLE else text
+    text = next(iter(text.splitlines()), "")
     text = NUMBER.sub("***", UNSTORABLE.sub("\ufffd", text))
     return f"{type(exc).__name__}: {text}"[:ERROR_LENGTH]
 
@@ -493,9 +505,12 @@ def authorities(named: Mapping[str, Any], environ: Mapping[str, str] = os.enviro
 
 def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
     import boto3
+    from botocore.config import Config
     from psycopg.conninfo import make_conninfo
 
-    secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    limits = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+    client = boto3.client("secretsmanager", config=limits)
+    secret = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
     if url := secret.get("DATABASE_URL"):
         return str(url)
     fields = {

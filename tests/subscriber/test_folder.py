@@ -15,8 +15,8 @@ from b2bpilot.ops.subscribers.new_folder import NewSubscriber, Protocol, write
 from tests.deployment.conftest import tool
 
 NAME = "analytics"
-FOREIGN = {"boto3", "psycopg", "pytest"}
-"""boto3 is Lambda's own; pytest is for the test."""
+FOREIGN = {"boto3", "botocore", "psycopg", "pytest"}
+"""boto3 is Lambda's own, with its botocore; pytest is for the test."""
 
 
 @pytest.fixture(scope="module")

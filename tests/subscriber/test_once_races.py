@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
 
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.subscriber.once import Message, OnceHandler, StillInProgress, once
@@ -152,6 +153,23 @@ def test_a_run_that_was_taken_over_says_what_the_other_one_did(rows: Rows) -> No
 
     assert told.said == ["stored", "duplicate"]
     assert rows.delivery(told.sent) == ("completed", 2, False, None)
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_a_stricter_isolation_of_the_database_s_leaves_one_effect_too(
+    rows: Rows, subscribers_url: str, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    escaped = isolation.replace(" ", "\\ ")
+    monkeypatch.setenv(
+        "DATABASE_URL", make_conninfo(subscribers_url, options=f"-c default_transaction_isolation={escaped}")
+    )
+    alone = Run(End.COMPLETES, outlives_its_lease=False)
+    told = Story(rows, message(), [])
+
+    told.deliver(Run(End.COMPLETES, outlives_its_lease=True, meanwhile=(alone,)))
+    told.deliver(alone)
+
+    assert told.said == ["stored", "raised", "duplicate"]
 
 
 @pytest.fixture(scope="module")
