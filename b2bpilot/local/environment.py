@@ -136,7 +136,7 @@ def running(
         cleanup.enter_context(serving(server, aws, stack, home / EVENTS, served, time_scale=time_scale))
         if reply_text:
             import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
-        wait_until_settled(aws, stack)
+        wait_until_settled(aws, stack, functions=served.folders)
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         state = replace(state, subscribers=tuple(deployed))
         write_state(home, state)

@@ -6,7 +6,7 @@ second. Who looks in that time sees what is not so a moment later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -29,12 +29,12 @@ Parts = Mapping[str, Callable[[], str | None]]
 """What must be ready, by name: each returns the state that it is still in, None once it is ready."""
 
 
-def wait_until_settled(aws: LocalAws, stack: Stack) -> None:
-    """Return when functions, subscription and event source mapping are in a state that lasts. What somebody removed from
-    an environment that starts again stays away; `verify` says so."""
-    functions = {name: lambda name=name: _function(aws, name) for name in stack.functions}
+def wait_until_settled(aws: LocalAws, stack: Stack, *, functions: Iterable[str] = ()) -> None:
+    """Return when the stack's functions, other `functions`, its subscription and its event source mapping are in a state
+    that lasts. What somebody removed from an environment that starts again stays away; `verify` says so."""
+    named = {name: lambda name=name: _function(aws, name) for name in (*stack.functions, *functions)}
     _wait({
-        **functions,
+        **named,
         "the subscription": lambda: _subscription(aws, stack),
         "the event source mapping": lambda: _mapping(aws, stack),
     })  # fmt: skip

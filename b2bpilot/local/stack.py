@@ -27,6 +27,9 @@ API_ID = "b2bpilot"
 BUCKET = "b2bpilot-local"
 DEPLOY_SECONDS = 180
 POLL_SECONDS = 0.05
+DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+UNFIT = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""CloudFormation updates no stack that never was complete: it is deleted, and made anew."""
 DIGEST_TAG = "b2bpilot-digest"
 
 
@@ -63,8 +66,11 @@ def deploy_as(
     body = for_emulator(template)
     digest = hashlib.sha256(json.dumps([body, dict(parameters)]).encode()).hexdigest()
     found = _describe(aws, name)
-    if found and found["StackStatus"].endswith("_COMPLETE") and _tags(found).get(DIGEST_TAG) == digest:
+    if found and found["StackStatus"] in DEPLOYED and _tags(found).get(DIGEST_TAG) == digest:
         return found, False
+    if found and found["StackStatus"] in UNFIT:
+        delete(aws, name)
+        found = None
     all_tags: list[TagTypeDef] = [*tags, {"Key": DIGEST_TAG, "Value": digest}]
     try:
         _create_or_update(aws, name, body, parameters, all_tags, exists=found is not None)
@@ -155,7 +161,7 @@ def _wait(aws: LocalAws, name: str) -> StackTypeDef:
         lambda: _describe(aws, name), enough=_is_settled, seconds=DEPLOY_SECONDS, pause_seconds=POLL_SECONDS
     )
     if stack and _is_settled(stack):
-        return _deployed(stack)
+        return _deployed(aws, stack)
     raise LocalEnvironmentError(f"stack {name} was not ready after {DEPLOY_SECONDS} s")
 
 
@@ -163,13 +169,22 @@ def _is_settled(stack: StackTypeDef | None) -> bool:
     return stack is not None and not stack["StackStatus"].endswith("_IN_PROGRESS")
 
 
-def _deployed(stack: StackTypeDef) -> StackTypeDef:
-    if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+def _deployed(aws: LocalAws, stack: StackTypeDef) -> StackTypeDef:
+    if stack["StackStatus"] in DEPLOYED:
         return stack
+    name = stack["StackName"]
+    reason = stack.get("StackStatusReason") or _first_failure(aws, name) or "no reason given"
     raise LocalEnvironmentError(
-        f"stack {stack['StackName']} ended as {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}",
-        hint="begin again with --fresh",
+        f"stack {name} ended as {stack['StackStatus']}: {reason}",
+        hint="begin again with --fresh" if name == STACK_NAME else "correct its template",
     )
+
+
+def _first_failure(aws: LocalAws, name: str) -> str | None:
+    """What went wrong first, of which the rest is a consequence; the newest event comes first."""
+    events = aws.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason')}" if failed else None
 
 
 def _describe(aws: LocalAws, name: str) -> StackTypeDef | None:

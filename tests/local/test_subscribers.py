@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from b2bpilot.cli.app import main
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import LocalAws
+from b2bpilot.local.stack import delete, deploy_as
 from tests.local.conftest import Machine, Subscribed, machine
 from tests.local.polling import eventually
 from tests.local.subscriber_folders import TestSubscriber, write_subscriber
@@ -165,6 +168,21 @@ def test_a_subscriber_that_the_next_start_is_not_given_is_deleted(tmp_path: Path
         assert second.client("sqs").list_queues(QueueNamePrefix="crm").get("QueueUrls", []) == []
         assert second.state.subscribers == ()
     assert "deleted the subscriber crm, which was not named this time" in heard
+
+
+def test_a_template_that_fails_says_where_and_is_deployed_once_it_is_corrected(
+    subscribed: Subscribed,
+) -> None:
+    aws = LocalAws(subscribed.state.endpoint_url, subscribed.state.keys)
+    queue = 'Resources:\n  Queue: {Type: "AWS::SQS::Queue"}\n'
+    config = "AWS::Lambda::EventInvokeConfig, Properties: {FunctionName: nobody, Qualifier: $LATEST}"
+    for _ in range(2):
+        with pytest.raises(LocalEnvironmentError, match=r"ROLLBACK_COMPLETE: Config: .*nobody") as refused:
+            deploy_as(aws, "broken", f"{queue}  Config: {{Type: {config}}}\n", {})
+        assert refused.value.hint == "correct its template"
+    deploy_as(aws, "broken", queue, {})
+    delete(aws, "broken")
+    assert "broken" not in names_of(subscribed)
 
 
 def names_of(machine: Machine) -> list[str]:

@@ -35,6 +35,8 @@ class FunctionConfiguration:
     maximum_event_age_seconds: int = MAXIMUM_EVENT_AGE_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
     code_sha256: str = ""
+    most_containers: int = 50
+    """So many run at once; who comes then waits for one of them, where AWS would start another. It bounds memory."""
 
 
 Configurations = Callable[[str], FunctionConfiguration]

@@ -21,9 +21,6 @@ from b2bpilot.local.runtime.metrics import Metrics
 UNRESERVED_CONCURRENCY = 1000
 """What a function without reserved concurrency may use: the account's limit on AWS."""
 
-MOST_CONTAINERS = 50
-"""So many run at once; who comes then waits for one of them, where AWS would start another. It bounds memory."""
-
 COLD_START_SECONDS = 0.25
 """How long a starting container is waited for before the next one starts. They share one interpreter, so sixteen that
 start at once are slower, each of them, than sixteen one after another."""
@@ -111,7 +108,7 @@ class RuntimeFunction:
             if not self._pending:
                 return None
             warm = self._take_warm(configuration)
-            if warm is None and not self._may_start():
+            if warm is None and not self._may_start(configuration):
                 return None
             invocation, future = self._pending.popleft()
             container = warm or Container(configuration, self._logs, load=self._load)
@@ -120,9 +117,9 @@ class RuntimeFunction:
                 self._starting = run
             return run
 
-    def _may_start(self) -> bool:
+    def _may_start(self, configuration: FunctionConfiguration) -> bool:
         running = self._in_flight - len(self._pending)
-        return self._starting is None and running < MOST_CONTAINERS
+        return self._starting is None and running < configuration.most_containers
 
     def _take_warm(self, configuration: FunctionConfiguration) -> Container | None:
         while self._idle:

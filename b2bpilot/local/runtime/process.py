@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,9 +26,13 @@ class HandlerProcess:
     """A handler (`runtime/code.py`, Load) that runs elsewhere. The process starts with the first event, and again with the
     next one after it died: of that, the event that it ran is told, as on AWS."""
 
-    def __init__(self, configuration: FunctionConfiguration, code: Path) -> None:
+    def __init__(
+        self, configuration: FunctionConfiguration, code: Path, *, packages: Path | None = None
+    ) -> None:
+        """`packages` is a folder that goes before what this process has installed."""
         self._configuration = configuration
         self._code = code
+        self._path = [code, packages] if packages else [code]
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: TextIO | None = None
 
@@ -85,7 +89,7 @@ class HandlerProcess:
                     str(theirs.fileno()),
                     *self._named(),
                 ],
-                env=variables(self._configuration, self._code),
+                env=variables(self._configuration, self._path),
                 cwd=self._code,
                 stdin=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
@@ -111,17 +115,17 @@ class HandlerProcess:
         })  # fmt: skip
 
 
-def variables(configuration: FunctionConfiguration, code: Path) -> dict[str, str]:
+def variables(configuration: FunctionConfiguration, path: Sequence[Path]) -> dict[str, str]:
     """What the process finds in its environment: the function's own variables, and those that Lambda adds."""
     ours = for_a_child(os.environ)
-    path = os.pathsep.join(filter(None, (str(code), ours.get("PYTHONPATH"))))
+    folders = [*map(str, path), ours.get("PYTHONPATH")]
     return ours | {
         "AWS_LAMBDA_FUNCTION_NAME": configuration.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "LAMBDA_TASK_ROOT": str(code),
+        "LAMBDA_TASK_ROOT": str(path[0]),
         "TZ": "UTC",
-        "PYTHONPATH": path,
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
         **configuration.environment,
     }  # fmt: skip
 

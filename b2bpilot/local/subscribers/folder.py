@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,13 @@ class SubscriberFolder:
     template: str = field(repr=False)
     code: Mapping[str, Path] = field(repr=False)
     parameters: frozenset[str] = field(repr=False)
+
+    @property
+    def packages(self) -> Path | None:
+        """What `make test` has installed there, if it was for this version of Python."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        found = self.path / ".venv" / "lib" / version / "site-packages"
+        return found if found.is_dir() else None
 
 
 def read_folders(paths: Sequence[Path]) -> tuple[SubscriberFolder, ...]:

@@ -12,6 +12,9 @@ from b2bpilot.local.runtime.configuration import FunctionConfiguration
 from b2bpilot.local.runtime.process import HandlerProcess
 from b2bpilot.local.subscribers.folder import SubscriberFolder
 
+MOST_PROCESSES = 10
+"""Each takes tens of megabytes."""
+
 
 def with_subscribers(ours: Load, folders: Mapping[str, SubscriberFolder]) -> Load:
     """Load a subscriber's function in a process of its own, from the folder that has it, and every other as `ours` does. Of
@@ -25,7 +28,7 @@ def with_subscribers(ours: Load, folders: Mapping[str, SubscriberFolder]) -> Loa
             raise HandlerMissing(
                 f"'{configuration.handler}' is no handler of {folder.path}: nothing else is run there"
             )
-        return HandlerProcess(configuration, folder.code[configuration.handler])
+        return HandlerProcess(configuration, folder.code[configuration.handler], packages=folder.packages)
 
     return load
 
@@ -39,6 +42,7 @@ def as_it_is_now(
         configuration,
         environment={**account, **configuration.environment},
         code_sha256=fingerprint(folder.path),
+        most_containers=MOST_PROCESSES,
     )
 
 

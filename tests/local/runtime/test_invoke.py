@@ -98,7 +98,6 @@ def test_a_function_without_a_limit_of_its_own_takes_more_than_it_has_containers
 def test_who_finds_every_container_busy_waits_for_one(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function, "MOST_CONTAINERS", 2)
     monkeypatch.setattr(function, "COLD_START_SECONDS", 0.01)
     barrier = threading.Barrier(3)
 
@@ -109,7 +108,7 @@ def test_who_finds_every_container_busy_waits_for_one(
             return "two"
         return "three at once"
 
-    laboratory.function("f", handler)
+    laboratory.function("f", handler, most_containers=2)
     with ThreadPoolExecutor(6) as clients:
         answers = clients.map(lambda n: laboratory.runtime.invoke("f", b"{}", f"id-{n}"), range(6))
         assert {answer.payload for answer in answers} == {b'"two"'}
