@@ -11,8 +11,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.ops.migrations import index
+from b2bpilot.subscriber.once import once
 from tests.cli.conftest import Run
 from tests.cli.migrate.test_interrupted import ends_well, migrating
+from tests.events import message, sns_event
 from tests.ops.migrations.system_postgres import find_binaries, running
 from tests.ops.migrations.tables import (
     FILES,
@@ -85,3 +87,16 @@ def test_a_prepared_transaction_is_named(run: Run, old: str, monkeypatch: pytest
         "CREATE INDEX CONCURRENTLY would wait for prepared transaction 'forgotten'; still there"
         in result.stderr
     )
+
+
+def test_a_subscriber_s_table_is_made_and_its_handler_runs_once(
+    run: Run, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, handler = sns_event(message()), once("analytics")(lambda *_: None)
+    monkeypatch.setenv("DATABASE_URL", old)
+
+    assert run("migrate", "--only", "deliveries", "--yes").exit_code == 0
+    try:
+        assert [handler(sent)["outcomes"] for _ in range(2)] == [["stored"], ["duplicate"]]
+    finally:
+        handler.end()
