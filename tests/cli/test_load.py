@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.aws_clients import client
 from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
+
+
+ANY_ID = {"message_id": [{"anything-but": ["none"]}]}
+"""Every message passes, and nobody can know it beforehand."""
+
+
+def witness_takes(staging: Staging, policy: dict[str, Any]) -> None:
+    (one,) = client("sns").list_subscriptions_by_topic(TopicArn=staging.topic_arn)["Subscriptions"]
+    client("sns").set_subscription_attributes(
+        SubscriptionArn=one["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.dumps(policy),
+    )
+
+
+@pytest.fixture(autouse=True)
+def a_witness_that_nobody_can_be_sure_of(staging: Staging) -> None:
+    witness_takes(staging, ANY_ID)
+
+
+@pytest.mark.parametrize("policy", [{}, {"test": ["true"]}, {"source": ["cli"]}])
+def test_a_load_is_refused_while_somebody_else_takes_its_messages(
+    run: Run, staging: Staging, policy: dict[str, Any]
+) -> None:
+    witness_takes(staging, policy)
+    result = run("load", "-e", "staging", "--via", "topic", "--yes")
+    assert result.exit_code == 5
+    assert "the test messages would also reach witness" in result.stderr
+    assert "b2bpilot subscribers -e staging --coverage" in result.stderr
+    assert "Nothing was sent" in result.stderr
+    assert staging.messages() == []
+
+
+def test_a_load_is_not_refused_for_who_leaves_test_messages_out(run: Run, staging: Staging) -> None:
+    witness_takes(staging, {"test": ["false"]})
+    result = run("load", "-e", "staging", "--dry-run", "-o", "json")
+    assert result.document["plan"]["reach"] == {"reached": [], "unknown": [], "error": None}
+    assert "hint: run it again with --yes" in run("load", "-e", "staging").stderr
 
 
 @pytest.fixture
@@ -54,6 +95,7 @@ def test_a_dry_run_shows_the_plan_and_sends_nothing(run: Run, staging: Staging) 
         "  5.0% of them twice",
         "  1.0% can never be stored: they become dead letters, and the queue's alarm may ring",
         "  their rows and dead letters are removed at the end",
+        "  unknown whether it reaches: witness",
     ]
     assert result.stderr == "Dry run: nothing was changed.\n"
 

@@ -31,6 +31,7 @@ from b2bpilot.errors import UsageError
 if TYPE_CHECKING:
     from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.subscribers.reach import Reach
 
 RUN = RunKind(
     typed="load",
@@ -64,13 +65,15 @@ def load(
 
     Exit code 0: each was stored exactly once, none was lost, duplicates were skipped, poison is in the dead-letter queue,
     and the processor stayed within its reserved concurrency. What was sent is removed afterwards. Exit code 4: one of these
-    is not so, or not yet.
+    is not so, or not yet. Exit code 5: another subscriber takes test messages, too.
 
     Example: b2bpilot load -e staging --clients 100 --requests 10 --duplicates 5% --report load.html
     """
+    from b2bpilot.aws.session import Timeouts
     from b2bpilot.cli.load import loading
     from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.publish import routes
+    from b2bpilot.ops.subscribers.reach import asked_reach, require_nobody
 
     pilot = pilot_of(ctx)
     if requests is not None and duration is not None:
@@ -87,12 +90,14 @@ def load(
     )
     plan.check()
     ending = loading.Ending(wait=parse_duration(wait, "--wait"), page=_writable(report), keep=keep)
-    lines = _lines(pilot, plan, keep=keep)
+    found = asked_reach(pilot.environment, plan.samples(now=pilot.machine()), timeouts=Timeouts())
+    lines = _lines(pilot, plan, keep=keep, found=found)
     if dry_run:
-        fields = {"environment": pilot.environment.name, **plan.parameters()}
+        fields = {"environment": pilot.environment.name, **plan.parameters(), "reach": found.fields()}
         pilot.output.record({"plan": fields}, text=lines)
         pilot.output.notice(DRY_RUN)
         return
+    require_nobody(found)
     _confirm(pilot, lines, typed=confirm, yes=yes)
     loading.load(pilot, plan, ending, reason=reason)
 
@@ -121,7 +126,7 @@ def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) ->
     pilot.confirmation(yes=yes or name == LOCAL).ask(lines, "Continue?")
 
 
-def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
+def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool, found: Reach) -> list[str]:
     much = (
         _counted(plan.messages, "test message")
         if plan.messages
@@ -140,6 +145,8 @@ def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
         if keep
         else "  their rows and dead letters are removed at the end"
     )
+    if told := found.told():
+        lines.append(f"  {told[:1].lower()}{told[1:]}")
     return lines
 
 

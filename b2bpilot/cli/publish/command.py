@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
     from b2bpilot.ops.publish.order import PublishOrder, WantedMessage
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.subscribers.reach import Reach
     from b2bpilot.ops.table.asked import Named
     from b2bpilot.pipeline.message import PilotMessage
 
@@ -228,14 +229,19 @@ def _confirmed(
 
     must_ask = order.real or (order.items > ASK_ABOVE and pilot.environment.name != LOCAL)
     is_waited_for = getattr(request, "timeout", None) is not None
-    database = named(pilot.table) if is_waited_for and (must_ask or dry_run) else None
+    is_shown = must_ask or dry_run
+    database = named(pilot.table) if is_waited_for and is_shown else None
     plan = _plan(pilot, order, first, request, database)
+    found = _reach(pilot, order) if is_shown and not order.real else None
+    if found and (told := found.told()):
+        plan.append(f"{told}.")
     if dry_run:
         fields: dict[str, object] = {
             "environment": pilot.environment.name,
             "messages": order.messages,
             "items": order.items,
             **({"database": database.fields()} if database else {}),
+            **({"reach": found.fields()} if found else {}),
         }
         pilot.output.record({"plan": {**fields, "test": not order.real}}, text=plan)
         pilot.output.notice(DRY_RUN)
@@ -243,6 +249,13 @@ def _confirmed(
     if must_ask:
         pilot.confirmation(yes=yes).ask(plan, "Publish it?" if order.items == 1 else "Publish them?")
     return True
+
+
+def _reach(pilot: Pilot, order: PublishOrder) -> Reach:
+    from b2bpilot.aws.session import Timeouts
+    from b2bpilot.ops.subscribers.reach import asked_reach
+
+    return asked_reach(pilot.environment, order.samples(now=pilot.machine()), timeouts=Timeouts())
 
 
 def _plan(

@@ -15,6 +15,7 @@ from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Via
 from b2bpilot.pipeline.message import PilotMessage, Source
 
+SAMPLES = 20
 POISON = {"NumMedia": "two"}
 """A count that is none: the processor refuses it each time."""
 
@@ -41,6 +42,11 @@ class LoadPlan:
     @property
     def spelled_duration(self) -> str:
         return f"{self.duration.total_seconds():g} s" if self.duration else "ever"
+
+    def samples(self, *, now: datetime) -> list[PilotMessage]:
+        """Return a few messages as they will be sent, to judge who gets them."""
+        number = min(SAMPLES, self.messages or SAMPLES)
+        return [message_of(self, "sample", n).item("sample", now=now).message for n in range(number)]
 
     def parameters(self) -> dict[str, object]:
         """What the journal keeps."""

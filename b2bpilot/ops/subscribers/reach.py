@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
-from b2bpilot.errors import AwsError
+from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.conditions import either
 from b2bpilot.ops.subscribers.discovery import name_of
@@ -63,6 +64,18 @@ def asked_reach(
     except AwsError as exc:
         return Reach(error=str(exc))
     return reach(environment, found, messages)
+
+
+def require_nobody(found: Reach) -> None:
+    """Raises Refused where another subscriber certainly gets some of the messages. What is unknown is for a person to judge."""
+    if found.reached:
+        raise Refused(
+            f"the test messages would also reach {', '.join(found.reached)}",
+            hint='a filter policy {"test": ["false"]} leaves test messages out; '
+            + our_command("subscribers", "--coverage")
+            + " shows who gets what",
+            outcome="Nothing was sent",
+        )
 
 
 def reach(environment: Environment, found: Sequence[Subscription], messages: Iterable[PilotMessage]) -> Reach:
