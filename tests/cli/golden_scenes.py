@@ -72,6 +72,7 @@ from b2bpilot.ops.retries import Retries, RetryFacts
 from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.status.findings import findings
+from b2bpilot.ops.status.subscribers import SubscriberState
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.ops.subscribers.activity import FailedRuns, WaitingDeadLetters
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
@@ -305,6 +306,9 @@ def status(pilot: Pilot) -> None:
         ),
         dead_letters=InquiryAnswer(value=dead_letters(3, expiring=1)),
         rows=InquiryAnswer(value=rows({SubmissionStatus.COMPLETED: 1_197, SubmissionStatus.FAILED: 3})),
+        subscribers=InquiryAnswer(
+            value=[SubscriberState(name="billing", dead_letters=12, problem="12 dead letters")]
+        ),
         alarms=InquiryAnswer(value=[alarm]),
         redriver=InquiryAnswer(
             error="lambda:GetEventSourceMapping is denied to arn:aws:iam::123456789012:user/oncall"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
@@ -53,6 +54,34 @@ def test_a_source_that_cannot_be_asked_is_named_in_its_place(run: Run, queue: st
     assert line_of(result.stdout, "redriver").startswith("redriver      unknown: lambda:GetEventSource")
     assert line_of(result.stdout, "in flight") == "in flight     none lately, limit unknown"
     assert "No problems in the sources that answered." in result.stdout
+
+
+def test_other_subscribers_are_one_row_with_who_is_unhealthy(run: Run, staging: Staging, queue: str) -> None:
+    """The witness has no dead-letter queue: nothing waits for it. What nobody may look at is no zero."""
+    subscribe(staging)
+    waiting = client("sqs").create_queue(QueueName="billing-b2b-pilot-staging-dlq")["QueueUrl"]
+    for _ in range(12):
+        client("sqs").send_message(QueueUrl=waiting, MessageBody="x")
+    client("sqs").create_queue(QueueName="billing-b2b-pilot-staging")
+    for name, dead_letters in (("billing", "billing-b2b-pilot-staging-dlq"), ("crm", "gone")):
+        policy = {"deadLetterTargetArn": f"arn:aws:sqs:eu-west-1:123456789012:{dead_letters}"}
+        client("sns").subscribe(
+            TopicArn=staging.topic_arn,
+            Protocol="sqs",
+            Endpoint=f"arn:aws:sqs:eu-west-1:123456789012:{name}-b2b-pilot-staging",
+            Attributes={"RedrivePolicy": json.dumps(policy)},
+        )
+    result = run("status", *ENV)
+    found = run("status", *ENV, "-o", "json").document["status"]["subscribers"]
+    named = {one["name"]: one for one in found}
+
+    assert line_of(result.stdout, "subscribers") == (
+        "subscribers   4, 2 unhealthy (billing: 12 dead letters; crm: its endpoint does not exist)"
+    )
+    assert sorted(named) == ["billing", "crm", "witness"]
+    assert named["billing"]["dead_letters"] == 12
+    assert (named["crm"]["dead_letters"], named["witness"]["dead_letters"]) == (None, None)
+    assert "gone does not exist" in named["crm"]["doubt"]
 
 
 def test_without_the_database_the_latency_is_unknown_and_not_said_to_be_none(run: Run, queue: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding
     from b2bpilot.ops.status.reading import Reading
+    from b2bpilot.ops.status.subscribers import SubscriberState
     from b2bpilot.ops.status.traffic import Traffic
     from b2bpilot.ops.status.unpublished import Unpublished
     from b2bpilot.pipeline.summary import StoredLatency, TableSummary
@@ -49,6 +50,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "processor_subscribed": reading.subscriptions.map(
             lambda found: any(is_processor_s(one, stack) for one in found)
         ),
+        "subscribers": reading.subscribers.map(lambda found: [_subscriber(one) for one in found]),
         "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),
         "redriver": reading.redriver.map(_redriver),
         "runs": reading.runs.map(lambda runs: [run_record.fields(run) for run in runs]),
@@ -133,6 +135,15 @@ def _latency(latency: StoredLatency | None) -> dict[str, object] | None:
     if latency is None:
         return None
     return {"messages": latency.rows, "p50": latency.p50_ms, "p95": latency.p95_ms}
+
+
+def _subscriber(found: SubscriberState) -> dict[str, object]:
+    return {
+        "name": found.name,
+        "dead_letters": found.dead_letters,
+        "problem": found.problem,
+        "doubt": found.doubt,
+    }
 
 
 def _alarm(alarm: Alarm) -> dict[str, object]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding, Seen
     from b2bpilot.ops.status.reading import Reading
+    from b2bpilot.ops.status.subscribers import SubscriberState
     from b2bpilot.ops.status.traffic import Count, Traffic
     from b2bpilot.pipeline.summary import StoredLatency, TableSummary
 
@@ -155,6 +156,7 @@ def _state(reading: Reading) -> Iterator[Line]:
     )
     yield from _table(reading)
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
+    yield _shown("subscribers", reading.subscribers, lambda found: _subscribers(found, reading))
     yield _shown("redriver", reading.redriver, _redriver)
     yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
     for run in reading.runs.value or ():
@@ -221,6 +223,12 @@ def _missing(alarms: Sequence[Alarm], reading: Reading) -> str:
     if not missing:
         return ""
     return f"; {len(missing)} missing" + (f": {', '.join(missing)}" if len(missing) <= NAMED else "")
+
+
+def _subscribers(found: Sequence[SubscriberState], reading: Reading) -> str:
+    from b2bpilot.ops.status.subscribers import in_one_line
+
+    return in_one_line(found, number=len(reading.subscriptions.value or ()))
 
 
 def _redriver(switched: Switched) -> str:

@@ -23,6 +23,7 @@ from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
+from b2bpilot.ops.status.subscribers import SubscriberState, other_subscribers
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
 from b2bpilot.ops.status.unpublished import Unpublished, unpublished
 from b2bpilot.ops.table.asked import AskedTable
@@ -69,6 +70,8 @@ class Reading:
     """Whose the rows are."""
     reserved: InquiryAnswer[ReservedConcurrency]
     subscriptions: InquiryAnswer[Sequence[Subscription]]
+    subscribers: InquiryAnswer[Sequence[SubscriberState]]
+    """All but the processor."""
     alarms: InquiryAnswer[Sequence[Alarm]]
     redriver: InquiryAnswer[Switched]
     runs: InquiryAnswer[Sequence[RunRecord]]
@@ -84,6 +87,7 @@ class Reading:
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
             "the topic's subscriptions": self.subscriptions,
+            **({"the other subscribers": self.subscribers} if self.subscriptions.error is None else {}),
             "the alarms": self.alarms,
             "the redriver's mapping": self.redriver,
             "this machine's runs": self.runs,
@@ -132,6 +136,9 @@ def reading(
         subscribed = Inquiry(
             lambda: subscriptions(access, stack.topic_arn, timeouts=timeouts), seconds=seconds
         )
+        others = Inquiry(
+            lambda: other_subscribers(subscribed.answer(), environment, timeouts=timeouts), seconds=seconds
+        )
         ours = Inquiry(lambda: _alarms(environment, timeouts), seconds=seconds)
         mapping = Inquiry(lambda: switched(environment), seconds=seconds)
         runs = Inquiry(lambda: _runs(home, environment), seconds=seconds)
@@ -145,6 +152,7 @@ def reading(
             database=proof.answer(),
             reserved=reserved.answer(),
             subscriptions=subscribed.answer(),
+            subscribers=others.answer(),
             alarms=ours.answer(),
             redriver=mapping.answer(),
             runs=runs.answer(),

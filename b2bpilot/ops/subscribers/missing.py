@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from b2bpilot.aws.imports import DeployedWith, StackResource, deployed_with, importers, stack_resources
 from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError
@@ -18,7 +18,6 @@ from b2bpilot.ops.subscribers.discovery import resource_name
 SUBSCRIPTION = "AWS::SNS::Subscription"
 ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}
 CHANGE_SET = "bring-back-the-subscription"
-AT_ONCE = 8
 NOTHING = DeployedWith(parameters=(), capabilities=())
 
 
@@ -68,8 +67,7 @@ def importing_stacks(environment: Environment, *, timeouts: Timeouts) -> list[Im
             return ImportingStack(name=name, error=str(exc))
 
     names = importers(access, f"{PREFIX}{environment.name}-TopicArn", timeouts=timeouts)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(look, names))
+    return of_each(look, names)
 
 
 def absence(

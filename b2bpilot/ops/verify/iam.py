@@ -127,12 +127,13 @@ LOOK = (*DEAD_LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
-ADMISSION = (
-    "lambda:GetPolicy",
+ENDPOINTS = (
     "lambda:GetFunctionConfiguration",
-    "sqs:GetQueueUrl",
+    "lambda:ListEventSourceMappings",
     "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
 )
+ADMISSION = ("lambda:GetPolicy", *ENDPOINTS)
 SUBSCRIBERS = (
     *SUBSCRIPTIONS_OF_TOPIC,
     *ADMISSION,
@@ -161,6 +162,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         *STORY,
         *CAPACITY,
         *SUBSCRIPTIONS_OF_TOPIC,
+        *ENDPOINTS,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
         "lambda:ListTags",

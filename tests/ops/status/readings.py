@@ -69,6 +69,7 @@ def reading(**changes: InquiryAnswer[Any]) -> Reading:
         database=InquiryAnswer(value=PROVEN),
         reserved=InquiryAnswer(value=ReservedConcurrency(runs=10)),
         subscriptions=InquiryAnswer(value=[subscription()]),
+        subscribers=InquiryAnswer(value=()),
         alarms=InquiryAnswer(value=()),
         redriver=InquiryAnswer(value=Switched(state=MappingState.DISABLED, max_concurrency=2, run=None)),
         runs=InquiryAnswer(value=()),

@@ -1,0 +1,69 @@
+"""The topic's other subscribers, as far as a glance goes: can each be reached, and how many dead letters wait for its owner?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.side_by_side import of_each
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.asking import InquiryAnswer
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscribers.activity import backlog
+from b2bpilot.ops.subscribers.discovery import Subscriber, subscribers_among
+from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.plural import many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberState:
+    """One other subscriber. `problem` makes it unhealthy; `doubt` says what is not known of it. The processor's own health is the
+    rest of the screen."""
+
+    name: str
+    dead_letters: int | None = None
+    problem: str | None = None
+    doubt: str | None = None
+
+
+def other_subscribers(
+    answer: InquiryAnswer[Sequence[Subscription]], environment: Environment, *, timeouts: Timeouts
+) -> list[SubscriberState]:
+    """Look at all but the processor, side by side. Raises AwsError when nobody could say who is subscribed."""
+    if answer.value is None:
+        raise AwsError(f"the topic's subscriptions did not answer: {answer.error}")
+    others = [one for one in answer.value if not is_processor_s(one, environment.stack)]
+    found = subscribers_among(environment, others)
+    return of_each(lambda one: _state(one, environment, timeouts), found)
+
+
+def _state(subscriber: Subscriber, environment: Environment, timeouts: Timeouts) -> SubscriberState:
+    waiting = backlog(subscriber, environment, timeouts=timeouts)
+    problems = []
+    if subscriber.subscription.confirmed is False:
+        problems.append("not confirmed")
+    if subscriber.exists is False:
+        problems.append("its endpoint does not exist")
+    if waiting.dead_letters:
+        problems.append(many(waiting.dead_letters, "dead letter"))
+    return SubscriberState(
+        name=subscriber.name,
+        dead_letters=waiting.dead_letters,
+        problem=", ".join(problems) or None,
+        doubt=waiting.error,
+    )
+
+
+def in_one_line(found: Iterable[SubscriberState], *, number: int) -> str:
+    """Say it of `number` subscriptions, the processor's among them."""
+    listed = list(found)
+    unhealthy = [f"{one.name}: {one.problem}" for one in listed if one.problem]
+    unknown = [f"{one.name}: {one.doubt}" for one in listed if one.doubt and not one.problem]
+    parts = [
+        f"{len(them)} {word} ({'; '.join(them)})"
+        for word, them in (("unhealthy", unhealthy), ("unknown", unknown))
+        if them
+    ]
+    return ", ".join([f"{number}", *parts])
