@@ -103,3 +103,52 @@ def received(body: str | dict[str, Any], **attributes: tuple[str, str]) -> dict[
             name: {"DataType": kind, "StringValue": value} for name, (kind, value) in attributes.items()
         }
     return found
+
+
+def envelope(of: PilotMessage) -> dict[str, Any]:
+    """What SNS writes into a queue: two fields are spelled in another way than for Lambda, and there is no empty Subject."""
+    found = notification(of)
+    del found["Subject"]
+    return found | {
+        "SigningCertURL": found.pop("SigningCertUrl"),
+        "UnsubscribeURL": found.pop("UnsubscribeUrl"),
+    }
+
+
+def queue_record(body: str | dict[str, Any], *, receive_count: int = 1) -> dict[str, Any]:
+    """A record as the mapping of a queue hands it over."""
+    return {
+        "messageId": str(uuid.uuid4()),
+        "receiptHandle": "AQEB-example",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": {
+            "ApproximateReceiveCount": str(receive_count),
+            "SentTimestamp": "1791564206327",
+            "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+            "ApproximateFirstReceiveTimestamp": "1791564206330",
+        },
+        "messageAttributes": {},
+        "md5OfBody": "00000000000000000000000000000000",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:b2b-pilot-prod-MessageQueue-1",
+        "awsRegion": "us-east-1",
+    }
+
+
+def raw_record(of: PilotMessage) -> dict[str, Any]:
+    """The same of a message that was delivered raw, or sent by hand."""
+    encoded = encode(of)
+    attributes = {
+        name: {
+            "stringValue": value["StringValue"],
+            "stringListValues": [],
+            "binaryListValues": [],
+            "dataType": value["DataType"],
+        }
+        for name, value in encoded.attributes.items()
+    }
+    return queue_record(encoded.body) | {"messageAttributes": attributes}
+
+
+def queue_event(*records: dict[str, Any]) -> dict[str, Any]:
+    return {"Records": list(records)}

@@ -36,6 +36,10 @@ ALONE = "read"
 """What the parameter OldSecret is while the secret of the release before is the only one that is read."""
 
 
+BY_TOPIC, BY_BOTH, BY_QUEUE = "topic", "topic-and-queue", "queue"
+"""What the parameter Delivery may be: SNS invokes the processor, a queue is in between, or both."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs:
     """The outputs of template.yaml, and where the stack is."""
@@ -69,6 +73,12 @@ class StackOutputs:
     dashboard_name: str
     processor_reserved_concurrency: str
     stale_after_minutes: str
+    delivery: str = BY_TOPIC
+    """What the parameter Delivery says; the release before knew one way."""
+    message_queue_url: str = ""
+    message_queue_arn: str = ""
+    message_mapping_id: str = ""
+    """Empty for a stack of the release before."""
 
     @property
     def partition(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from b2bpilot.aws.stack import BY_TOPIC
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
 from b2bpilot.pipeline.waiting import wait_until
@@ -93,6 +94,9 @@ def settle(aws: LocalAws, stack: Stack) -> None:
     )
     # The state of an AWS::Lambda::EventSourceMapping that is created with Enabled: false; it says Enabled.
     aws.functions.update_event_source_mapping(UUID=stack.outputs["RedriverMappingId"], Enabled=False)
+    if mapping := stack.outputs.get("MessageMappingId"):  # the release before has none
+        is_on = stack.outputs["Delivery"] != BY_TOPIC
+        aws.functions.update_event_source_mapping(UUID=mapping, Enabled=is_on)
 
 
 def update_again(aws: LocalAws, functions: Iterable[str]) -> None:

@@ -47,6 +47,7 @@ class Recipient:
             function_arns=frozenset(prefix + name for name in names),
             dead_letter_queue_url=stack.dead_letter_queue_url,
             dead_letter_queue_arn=stack.dead_letter_queue_arn,
+            source_queue_arn=stack.message_queue_arn or None,
         )
 
     @property

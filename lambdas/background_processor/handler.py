@@ -1,24 +1,28 @@
-"""The processor: each delivery from SNS becomes one row, exactly once."""
+"""The processor: each delivery, from SNS or from the message queue, becomes one row, exactly once."""
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from os import environ
 from typing import Any, Protocol
 
 from b2bpilot.aws.secrets import read_secret
-from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
+from b2bpilot.errors import DatabaseUnreachable, PilotError, SettingsInvalid
 from b2bpilot.pipeline.authorities import dsn_of
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery, deliveries
-from b2bpilot.pipeline.lease import lease
+from b2bpilot.pipeline.lease import LONGEST_LEASE, lease, queue_pause
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
+from b2bpilot.pipeline.queued import QueueRecord, failed_of, is_from_queue, queue_records
 from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
+
+logger = logging.getLogger(__name__)
 
 
 class Context(Protocol):
@@ -66,19 +70,50 @@ def _replier() -> TwilioReplier | None:
     )
 
 
-def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
-    """Process an event from SNS. Raises when it must be tried again; Lambda does, twice, and then dead-letters it."""
-    try:
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Process an event from SNS. Raises when it must be tried again; Lambda does, twice, and then dead-letters it.
+
+    Of a batch from the message queue, say which records failed: Lambda deletes the others.
+    """
+    if not is_from_queue(event):
         return {"outcomes": [_process(delivery, context).value for delivery in deliveries(event)]}
+    failed = failed_of(
+        queue_records(event),
+        lambda delivery: _process(delivery, context),
+        has_time=lambda: _remaining(context) >= LONGEST_LEASE,
+    )
+    if failed:
+        _show_again_soon(failed)
+    return {"batchItemFailures": [{"itemIdentifier": record.queue_message_id} for record in failed]}
+
+
+def _process(delivery: Delivery, context: Context) -> DeliveryOutcome:
+    try:
+        held = lease(remaining=_remaining(context), longest=_settings().longest_lease)
+        return process(delivery, database=_database(), replier=_replier(), lease=held)
     except (DatabaseUnreachable, SettingsInvalid, TokenRefused):
         end()
         raise
 
 
-def _process(delivery: Delivery, context: Context) -> DeliveryOutcome:
-    remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    held = lease(remaining=remaining, longest=_settings().longest_lease)
-    return process(delivery, database=_database(), replier=_replier(), lease=held)
+def _remaining(context: Context) -> timedelta:
+    return timedelta(milliseconds=context.get_remaining_time_in_millis())
+
+
+def _show_again_soon(failed: list[QueueRecord]) -> None:
+    """Make what failed visible again before the queue does, which waits as for a run that died. Whether that was to be had
+    changes nothing of what failed."""
+    from b2bpilot.aws.message_queue import MessageQueue
+
+    try:
+        longest = _settings().longest_lease
+        pauses = [(one.receipt_handle, queue_pause(one.receive_count, longest=longest)) for one in failed]
+        MessageQueue.connect(failed[0].queue_arn).hide(pauses)
+    except PilotError as exc:
+        logger.warning(
+            "What failed stays hidden for the queue's own time",
+            extra={"event": "queue_visibility_unchanged", "count": len(failed), "error": str(exc)},
+        )
 
 
 def end() -> None:

@@ -16,6 +16,7 @@ class KnownSubscribers:
 
     subscription_arns: frozenset[str] = frozenset()
     function_arns: frozenset[str] = frozenset()
+    queue_arn: str | None = None
     evidence: SubscriberEvidence = field(default_factory=SubscriberEvidence)
 
     @classmethod
@@ -24,6 +25,7 @@ class KnownSubscribers:
         return cls(
             subscription_arns=_listed(environ.get("OWN_SUBSCRIPTION_ARNS", "")),
             function_arns=_listed(environ.get("OWN_FUNCTION_ARNS", "")),
+            queue_arn=environ.get("OWN_QUEUE_ARN") or None,
         )
 
     def owner_of_subscription(self, arn: str) -> Owner:
@@ -35,7 +37,7 @@ class KnownSubscribers:
         return Owner(ownership=ownership, name=arn, subscription_arn=arn)
 
     def is_own(self, arn: str) -> bool:
-        return function_name(arn) in self.function_arns
+        return function_name(arn) in self.function_arns or (arn != "" and arn == self.queue_arn)
 
     def owner_of_nameless(self) -> Owner:
         if self.evidence.nameless_are_ours:

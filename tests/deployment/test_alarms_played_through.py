@@ -192,6 +192,8 @@ COURSES = {
     # AWS/SNS has no points while nothing fails; AWS/Lambda has a 0 for each run that did not.
     "SNSFailedDeliveryAlarm": Course(well=None, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
     "SNSFailedRedriveAlarm": Course(well=None, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
+    # AWS/SQS has a point each minute while anything is in a queue, or asks for it.
+    "MessagesWaitingAlarm": Course(well=0, wrong=2, rings_within=16 * MINUTE, ends_within=5 * MINUTE),
     "ProcessorErrorAlarm": Course(well=0, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
     "ProcessorThrottlesAlarm": Course(well=0, wrong=3, rings_within=5 * MINUTE, ends_within=5 * MINUTE),
     "AsyncEventAgeAlarm": Course(well=40, wrong=700_000, rings_within=MINUTE, ends_within=5 * MINUTE),

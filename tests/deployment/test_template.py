@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from b2bpilot.aws.mappings import AS_DEPLOYED, BATCH_SIZE, REPORTS
 from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.local.runtime.log_pattern import log_pattern
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
+from b2bpilot.pipeline.lease import QUEUE_TRIES
 from b2bpilot.pipeline.message import message_id_for
 from lambdas.dead_letter_redriver.attempts import START_MARGIN_SECONDS
+from tests.deployment.evaluation import Evaluation
 
 Properties = dict[str, Any]
 OfType = Callable[[str], dict[str, Properties]]
@@ -26,13 +29,17 @@ FUNCTIONS = {
     ),
     "DeadLetterRedriverFunction": ("dead-letter-redriver", "lambdas.dead_letter_redriver.handler.handler"),
 }
+OF_THE_QUEUE = {
+    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage",
+}  # fmt: skip
 NO_VALUE = {"Ref": "AWS::NoValue"}
+SUBSCRIPTIONS = ("ProcessorSubscription", "QueueSubscription")
 NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings"}
 OUTPUTS = {
     "Environment", "TopicArn", "AlarmTopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
     "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
     "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
-    "SubscriptionArn", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+    "SubscriptionArn", "Delivery", "MessageQueueUrl", "MessageQueueArn", "MessageMappingId", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
 }  # fmt: skip
 
 
@@ -96,7 +103,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
         "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME",
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
         "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
-        "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS",
+        "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS", "OWN_QUEUE_ARN",
     }  # fmt: skip
 
 
@@ -174,11 +181,104 @@ def test_no_delivery_comes_before_its_permission_and_its_queue_policy(resources:
     )
 
 
+# ---- delivery as a mode ----
+
+
+@pytest.mark.parametrize(
+    ("mode", "by_topic", "by_queue"),
+    [("topic", True, False), ("topic-and-queue", True, True), ("queue", False, True)],
+)
+def test_a_mode_is_its_subscriptions_and_whether_the_mapping_is_on(
+    template: dict[str, Any], mode: str, by_topic: bool, by_queue: bool
+) -> None:
+    """Nothing else of the template differs: queue, policy and mapping are there in every mode."""
+    other = Evaluation(template, Delivery="topic-and-queue")
+    found = Evaluation(template, Delivery=mode)
+    subscriptions = [
+        found.resource(name) is not None for name in ("ProcessorSubscription", "QueueSubscription")
+    ]
+    enabled = found.resource("MessageQueueMapping")["Enabled"]
+    assert (subscriptions, enabled) == ([by_topic, by_queue], by_queue)
+    about_it = {
+        "ProcessorSubscription",
+        "QueueSubscription",
+        "MessageQueueMapping",
+        "DeadLetterRedriverFunction",
+    }
+    for name in template["Resources"].keys() - about_it:
+        assert found.resource(name) == other.resource(name), name
+
+
+def test_no_other_mode_can_be_given(template: dict[str, Any]) -> None:
+    delivery = template["Parameters"]["Delivery"]
+    assert delivery["AllowedValues"] == ["topic", "topic-and-queue", "queue"]
+    assert delivery["Default"] == "topic"
+
+
+def test_the_queue_keeps_a_message_until_it_is_stored_or_a_dead_letter(
+    functions: dict[str, Properties], of_type: OfType, resources: dict[str, Any]
+) -> None:
+    queue = of_type("AWS::SQS::Queue")["MessageQueue"]
+    assert queue["VisibilityTimeout"] == 6 * functions["BackgroundProcessorFunction"]["Timeout"]
+    assert queue["MessageRetentionPeriod"] == 14 * 86400
+    assert queue["MaximumMessageSize"] == 1024 * 1024
+    assert queue["SqsManagedSseEnabled"] is True
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        "maxReceiveCount": QUEUE_TRIES,
+    }
+    assert "QueueName" not in queue, "what a way back leaves would stand in the next deploy's way"
+
+
+def test_the_queue_gets_what_the_topic_gets_and_loses_nothing_of_it(of_type: OfType) -> None:
+    subscription = of_type("AWS::SNS::Subscription")["QueueSubscription"]
+    assert subscription == {
+        "TopicArn": {"Ref": "MessageTopic"},
+        "Protocol": "sqs",
+        "Endpoint": {"Fn::GetAtt": ["MessageQueue", "Arn"]},
+        "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}},
+    }
+
+
+def test_what_takes_over_is_there_before_what_it_replaces_goes(resources: dict[str, Any]) -> None:
+    """CloudFormation creates and updates in the order of DependsOn, and deletes at the end: the queue's subscription comes once
+    the mapping is on, and the mapping goes off once the topic delivers."""
+    assert {"MessageQueuePolicy", "MessageQueueMapping"} <= set(resources["QueueSubscription"]["DependsOn"])
+    function = resources["MessageQueueMapping"]["Properties"]["FunctionName"]["Fn::Select"]
+    by_topic = {"Fn::If": ["DeliversByTopic", {"Ref": "ProcessorSubscription"}, ""]}
+    assert function == [0, [{"Ref": "BackgroundProcessorFunction"}, by_topic]]
+
+
+@pytest.mark.parametrize("way", list(permutations(["topic", "topic-and-queue", "queue"], 2)))
+def test_no_change_of_mode_has_a_moment_without_a_subscription(
+    template: dict[str, Any], way: tuple[str, str]
+) -> None:
+    """Whatever CloudFormation has done so far: while it creates and updates, and while it deletes after that."""
+    before, after = (
+        {name for name in SUBSCRIPTIONS if Evaluation(template, Delivery=mode).resource(name)} for mode in way
+    )
+    created, deleted = after - before, before - after
+    moments = [before, before | created, (before | created) - deleted]
+    assert all(moments)
+    assert moments[1] == before | after
+
+
+@pytest.mark.parametrize("mode", ["topic", "topic-and-queue", "queue"])
+def test_the_redriver_knows_each_subscription_and_the_queue_as_ours(
+    template: dict[str, Any], mode: str
+) -> None:
+    found = Evaluation(template, Delivery=mode)
+    variables = found.resource("DeadLetterRedriverFunction")["Environment"]["Variables"]
+    _, arns = variables["OWN_SUBSCRIPTION_ARNS"]["Fn::Join"]
+    assert [arn["Ref"] for arn in arns] == [name for name in SUBSCRIPTIONS if found.resource(name)]
+    assert variables["OWN_QUEUE_ARN"] == {"Fn::GetAtt": ["MessageQueue", "Arn"]}
+
+
 # ---- the redrive inside AWS ----
 
 
 def test_the_redriver_gets_no_dead_letters_until_it_is_told_to(of_type: OfType) -> None:
-    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    mapping = of_type("AWS::Lambda::EventSourceMapping")["DeadLetterRedriverMapping"]
     assert mapping["Enabled"] is False
     assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (
         BATCH_SIZE,
@@ -186,8 +286,11 @@ def test_the_redriver_gets_no_dead_letters_until_it_is_told_to(of_type: OfType) 
     )
 
 
-def test_a_dead_letter_that_the_redriver_names_stays_and_no_filter_deletes_any(of_type: OfType) -> None:
-    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+@pytest.mark.parametrize("name", ["DeadLetterRedriverMapping", "MessageQueueMapping"])
+def test_what_a_function_names_stays_in_its_queue_and_no_filter_deletes_any(
+    of_type: OfType, name: str
+) -> None:
+    mapping = of_type("AWS::Lambda::EventSourceMapping")[name]
     assert mapping["FunctionResponseTypes"] == [REPORTS]
     assert "FilterCriteria" not in mapping, "Lambda deletes what a filter leaves out"
 
@@ -233,7 +336,7 @@ def test_only_actions_without_a_resource_level_get_every_resource(of_type: OfTyp
     ("function", "own"),
     [
         ("WebhookHandler", {"sns:Publish"}),
-        ("BackgroundProcessor", {"sqs:SendMessage"}),
+        ("BackgroundProcessor", {"sqs:SendMessage", *OF_THE_QUEUE}),
         ("StaleMessageProcessor", {"sns:Publish", "cloudwatch:GetMetricData"}),
     ],
 )
@@ -282,8 +385,9 @@ def test_network_rights_exist_only_inside_a_vpc(of_type: OfType) -> None:
         assert "ec2:" not in json.dumps(always)
 
 
-def test_the_queue_admits_the_topic_only_and_tls_only(of_type: OfType) -> None:
-    allow, deny = of_type("AWS::SQS::QueuePolicy")["DeadLetterQueuePolicy"]["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("policy", ["DeadLetterQueuePolicy", "MessageQueuePolicy"])
+def test_a_queue_admits_the_topic_only_and_tls_only(of_type: OfType, policy: str) -> None:
+    allow, deny = of_type("AWS::SQS::QueuePolicy")[policy]["PolicyDocument"]["Statement"]
     assert allow["Principal"] == {"Service": "sns.amazonaws.com"}
     assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "MessageTopic"}}}
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
@@ -312,8 +416,9 @@ def test_another_accounts_subscription_is_a_function_or_a_queue(of_type: OfType)
 def test_what_may_be_the_only_copy_of_a_message_outlives_the_stack(
     resources: dict[str, dict[str, Any]],
 ) -> None:
-    queue = resources["DeadLetterQueue"]
-    assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    for name in ("DeadLetterQueue", "MessageQueue"):
+        queue = resources[name]
+        assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_redriver_alone_may_be_in_a_chain_of_any_length(of_type: OfType) -> None:
@@ -461,6 +566,8 @@ def test_every_name_carries_the_environment(resources: dict[str, Any]) -> None:
     for logical_id, resource in resources.items():
         for name in properties & set(resource["Properties"]):
             value = resource["Properties"][name]
+            if logical_id == "MessageQueueMapping":
+                value = value["Fn::Select"][1][0]
             assert "${Environment}" in value.get("Fn::Sub", "") or "Ref" in value, f"{logical_id}.{name}"
 
 
@@ -500,6 +607,7 @@ def test_subscribers_stacks_import_the_topic_and_the_alarm_topic(template: dict[
         ("SNSFailedRedriveAlarm", "NumberOfNotificationsFailedToRedriveToDlq"),
         ("DLQAlarm", "ApproximateNumberOfMessagesVisible"),
         ("OldestDeadLetterAlarm", "ApproximateNumberOfMessagesVisible"),
+        ("MessagesWaitingAlarm", "ApproximateNumberOfMessagesVisible"),
         ("ProcessorErrorAlarm", "Errors"),
         ("ProcessorThrottlesAlarm", "Throttles"),
         ("AsyncEventAgeAlarm", "AsyncEventAge"),

@@ -86,6 +86,21 @@ def mapping(**settings: object) -> Act:
     return act
 
 
+def message_mapping(**settings: object) -> Act:
+    def act(stage: Stage) -> None:
+        stage.aws("lambda").update_event_source_mapping(UUID=stage.stack.message_mapping_id, **settings)
+
+    return act
+
+
+def message_in_the_queue(stage: Stage) -> None:
+    stage.aws("sqs").send_message(QueueUrl=stage.stack.message_queue_url, MessageBody="left")
+
+
+def no_message_in_the_queue(stage: Stage) -> None:
+    stage.aws("sqs").purge_queue(QueueUrl=stage.stack.message_queue_url)
+
+
 def unsubscribed(stage: Stage) -> None:
     stage.aws("sns").unsubscribe(SubscriptionArn=stage.subscribed())
 
@@ -351,6 +366,9 @@ BREAKAGES = (
     ),
     Breakage("B2B175", "redriver at 8 a time", mapping(ScalingConfig={"MaximumConcurrency": 8})),
     Breakage("B2B175", "redriver without reports", mapping(FunctionResponseTypes=[])),
+    Breakage("B2B178", "a message in the queue", message_in_the_queue, no_message_in_the_queue, fixed=False),
+    Breakage("B2B179", "the queue emptied", message_mapping(Enabled=True)),
+    Breakage("B2B179", "the queue without reports", message_mapping(FunctionResponseTypes=[])),
     Breakage(
         "B2B104",
         "redriver of another processor",

@@ -1,4 +1,5 @@
 """`make upgrade ARGS="--seconds 60 --seed 7"`: the last release under traffic, this version over it, back, and again.
+`ARGS="--modes steps"`: this version, from one mode of delivery to another and back.
 
 Exit code 1: the books do not balance. 2: the release's code is not here.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from random import randrange
 
 from tests.faults.document import write
+from tests.upgrade import modes
 from tests.upgrade.report import as_json, as_markdown, as_text
 from tests.upgrade.run import Options, run
 from tests.upgrade.version import LAST_RELEASE, THIS, Version, VersionMissing, version
@@ -31,14 +33,17 @@ def main() -> int:
 
     progress(f"seed {options.seed}")
     try:
-        with version(arguments.from_) as old:
-            summary = run(old, _new(arguments.to), options, progress=progress)
+        if arguments.modes:
+            summary = modes.run(options, arguments.modes, is_killed=arguments.kill, progress=progress)
+        else:
+            with version(arguments.from_) as old:
+                summary = run(old, _new(arguments.to), options, progress=progress)
     except VersionMissing as missing:
         print(f"error: {missing}", file=sys.stderr)
         return 2
     print(as_json(summary) if arguments.output == "json" else as_text(summary))
     if arguments.write:
-        write(arguments.write, "Upgrade", as_markdown(summary))
+        write(arguments.write, "Modes" if arguments.modes else "Upgrade", as_markdown(summary))
     return 1 if summary.faults else 0
 
 
@@ -61,9 +66,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--to", type=Path, default=THIS.root, metavar="FOLDER", help="the new version (this checkout)"
     )
+    parser.add_argument(
+        "--modes", choices=modes.WAYS, help="instead: change the mode of delivery, through both or at once"
+    )
+    parser.add_argument("--kill", action="store_true", help="with --modes: kill the processor in each mode")
     parser.add_argument("--output", "-o", choices=["text", "json"], default="text")
     parser.add_argument(
-        "--write", type=Path, metavar="DOCUMENT", help="put the result into its section `Upgrade`"
+        "--write", type=Path, metavar="DOCUMENT", help="put the result into its section `Upgrade`, or `Modes`"
     )
     return parser.parse_args()
 

@@ -13,7 +13,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ class Functions:
         self._uploaded = {"": first}
         self._first = first
         self._lock = threading.Lock()
+        self._started = 0
         self._processes: dict[tuple[object, ...], FunctionProcess] = {}
+        self._at_work: Counter[str] = Counter()
         self.runs: Counter[tuple[str, str]] = Counter()
         self.permissions: Permissions | None = None
         self.denials: list[str] = []
@@ -57,12 +59,30 @@ class Functions:
         self._require_allowed(configuration)
         version = self._uploaded.get(configuration.code_sha256, self._first)
         key = (version.name, configuration.handler, frozenset(configuration.environment.items()))
+
+        def connect() -> Connection:
+            with self._lock:
+                if key not in self._processes or self._processes[key].is_dead:
+                    self._started += 1
+                    address = self._folder / str(self._started)
+                    self._processes[key] = FunctionProcess(address, version, configuration)
+                process = self._processes[key]
+            return process.connect()
+
+        return RemoteHandler(connect, self, (version.name, configuration.handler.split(".")[1]))
+
+    def kill(self, function: str) -> int:
+        """kill -9 of the function's processes, if any of its containers is at work; return how many of them were."""
         with self._lock:
-            if key not in self._processes:
-                address = self._folder / str(len(self._processes))
-                self._processes[key] = FunctionProcess(address, version, configuration)
-            process = self._processes[key]
-        return RemoteHandler(process.connect(), self, (version.name, configuration.handler.split(".")[1]))
+            at_work = self._at_work[function]
+            for (_, handler, _), process in self._processes.items():
+                if at_work and str(handler).split(".")[1] == function:
+                    process.kill()
+        return at_work
+
+    def at_work(self, function: str, more: int) -> None:
+        with self._lock:
+            self._at_work[function] += more
 
     def _require_allowed(self, configuration: FunctionConfiguration) -> None:
         """A container reads its secrets when it starts."""
@@ -107,6 +127,15 @@ class FunctionProcess:
             self._is_ready = True
         return Client(self._address, family="AF_UNIX")
 
+    @property
+    def is_dead(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(END_SECONDS)
+        self.close()
+
     def close(self) -> None:
         assert self._process.stdin
         assert self._process.stdout
@@ -118,15 +147,32 @@ class FunctionProcess:
 class RemoteHandler:
     """A container's handler, which runs in the process of its version."""
 
-    def __init__(self, connection: Connection, functions: Functions, who: tuple[str, str]) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], Connection], functions: Functions, who: tuple[str, str]) -> None:
+        self._connect = connect
+        self._connection = connect()
         self._functions = functions
         self._who = who
 
     def __call__(self, event: Any, context: Any) -> Any:
         request = {"event": event, "context": _facts(context)}
-        self._connection.send_bytes(json.dumps(request).encode())
+        self._send(json.dumps(request).encode())
         self._functions.ran(self._who)
+        self._functions.at_work(self._who[1], 1)
+        try:
+            return self._answer()
+        finally:
+            self._functions.at_work(self._who[1], -1)
+
+    def _send(self, request: bytes) -> None:
+        """A process that was killed while this container had no event is replaced, as Lambda replaces a container."""
+        try:
+            self._connection.send_bytes(request)
+        except OSError:
+            self._connection.close()
+            self._connection = self._connect()
+            self._connection.send_bytes(request)
+
+    def _answer(self) -> Any:
         while True:
             reply = json.loads(self._connection.recv_bytes())
             if "log" in reply:

@@ -41,7 +41,7 @@ def as_text(summary: Summary) -> str:
 def as_markdown(summary: Summary) -> str:
     """The section of docs/proof.md."""
     options = summary.options
-    arguments = f"--seconds {options.seconds:g} --rate {options.rate:g} --seed {options.seed}"
+    arguments = f"{summary.way}--seconds {options.seconds:g} --rate {options.rate:g} --seed {options.seed}"
     head, *rows = (f"| {' | '.join(row)} |" for row in _rows(summary))
     table = [head, f"|{'---|' * len(HEADS)}", *rows]
     lines = [
@@ -59,6 +59,8 @@ def as_json(summary: Summary) -> str:
 
 
 def _title(summary: Summary) -> str:
+    if summary.title:
+        return summary.title
     migrations = ", ".join(summary.migrations) or "no migration"
     new = "this version" if summary.new == "this" else summary.new
     return f"From {summary.old} to {new}, back, and again, with {migrations}"
@@ -84,9 +86,10 @@ def _cells(figures: Figures) -> Sequence[str]:
 
 def _notes(summary: Summary) -> list[str]:
     total = summary.books.total
+    left = f"{total.left} rows were left by runs that died, two in each phase in which nothing changed: they count as completed, too"
     return [
         f"{total.poison} of the messages were poisoned: {total.dead_letters_of_poison} dead letters, which are not counted above",
-        f"{total.left} rows were left by runs that died, two in each phase in which nothing changed: they count as completed, too",
+        *([left] if total.left else []),
         f"Runs: {', '.join(f'{name} {count:,}' for name, count in _runs(summary).items())}",
     ]
 

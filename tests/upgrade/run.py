@@ -48,6 +48,9 @@ class Summary:
     books: Books
     incidents: tuple[str, ...]
     runs: Mapping[tuple[str, str], int]
+    title: str = ""
+    way: str = ""
+    """What was done, where it was no upgrade, and the arguments that ask for it."""
 
     @property
     def faults(self) -> list[str]:

@@ -12,7 +12,7 @@ from b2bpilot.ops.cost.prices import PRICES, Prices
 from b2bpilot.ops.cost.usage import Usage
 
 GIGABYTE = 1_000_000_000
-ALARMS, METRICS = 16, 10
+ALARMS, METRICS = 17, 10
 """As template.yaml has them."""
 READS_A_RUN = 2
 """Metrics that a run of the stale processor asks CloudWatch for."""

@@ -55,12 +55,13 @@ def _holds(node: Any, values: Mapping[str, str]) -> bool:
     match function:
         case "Fn::Not":
             return not _holds(operands[0], values)
-        case "Fn::And":
-            return all(_holds(each, values) for each in operands)
-        case "Fn::Or":
-            return any(_holds(each, values) for each in operands)
+        case "Fn::And" | "Fn::Or":
+            join = all if function == "Fn::And" else any
+            return join(_holds(each, values) for each in operands)
         case "Fn::Equals":
             return _value(operands[0], values) == _value(operands[1], values)
+        case "Fn::Contains":
+            return _value(operands[1], values) in [_value(each, values) for each in operands[0]]
         case "Fn::EachMemberEquals":
             return all(each == operands[1] for each in _value(operands[0], values).split(","))
     raise Unknown(function)

@@ -88,7 +88,7 @@ def named(environment: Environment, text: str, *, said_as: str = "--subscriber")
 def one_of(found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber") -> Subscriber:
     """Return the same of those that were found. Raises UsageError."""
     matching = [one for one in found if text in one.names]
-    if len(matching) == 1:
+    if len(matching) == 1 or (matching and all(one.is_processor for one in matching)):
         return matching[0]
     if matching:
         arns = " and ".join(one.subscription.arn for one in matching)

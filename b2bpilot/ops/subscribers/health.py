@@ -99,7 +99,9 @@ def report(
 
 
 def is_processor_s(subscription: Subscription, stack: StackOutputs) -> bool:
-    """Tell whether it delivers to the processor, through an alias or a version, too."""
+    """Tell whether it delivers to the processor, through an alias or a version, too, or to the queue in front of it."""
+    if stack.message_queue_arn and subscription.endpoint == stack.message_queue_arn:
+        return True
     parts = subscription.endpoint.split(":")
     return subscription.protocol == "lambda" and parts[6:7] == [stack.processor_function_name]
 

@@ -62,6 +62,7 @@ class AlarmDefinition:
 
 
 TOPIC = ("TopicName", "topic_arn")
+MESSAGE_QUEUE = ("QueueName", "message_queue_arn")
 QUEUE = ("QueueName", "dead_letter_queue_arn")
 PROCESSOR = ("FunctionName", "processor_function_name")
 STALE_PROCESSOR = ("FunctionName", "stale_function_name")
@@ -105,6 +106,17 @@ ALARMS = (
         period_seconds=3600,
         periods=168,
         breaching=166,
+    ),
+    AlarmDefinition(
+        name="messages-waiting",
+        description="Messages have been waiting in the message queue for 15 minutes on end; nothing empties it, or not fast enough",
+        first=our_command("verify", "--only", "topic"),
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension=MESSAGE_QUEUE,
+        statistic="Minimum",
+        period_seconds=300,
+        periods=3,
     ),
     AlarmDefinition(
         name="processor-errors",

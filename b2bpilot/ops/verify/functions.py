@@ -28,6 +28,7 @@ OURS = frozenset(
         "DATABASE_SECRET_ARN",
         "DEAD_LETTER_QUEUE_URL",
         "OWN_FUNCTION_ARNS",
+        "OWN_QUEUE_ARN",
         "OWN_SUBSCRIPTION_ARNS",
         "PREVIOUS_WEBHOOK_URL",
         "PROCESSOR_CONCURRENCY",

@@ -67,7 +67,7 @@ def item(found: Estimate, name: str) -> CostItem:
         ("processor function, runs", "0.2"),
         ("processor function, time", "0.133334"),
         ("webhook function, time", "0.066667"),
-        ("alarms", "0.8"),
+        ("alarms", "0.85"),
         ("metrics", "1.5"),
         ("dashboard", "1.5"),
         ("metrics read", "0.432"),
@@ -104,9 +104,9 @@ def test_a_stack_of_three_minutes_is_charged_for_three_minutes() -> None:
     )
     assert item(found, "scheduler").quantity == 3
     assert item(found, "SQS, empty polls").quantity == 45
-    assert item(found, "alarms").dollars == Decimal("1.6") * Decimal(str(3 / (30 * 24 * 60)))
+    assert item(found, "alarms").dollars == Decimal("1.7") * Decimal(str(3 / (30 * 24 * 60)))
     assert found.month(found.pipeline_dollars) is None
-    assert round(found.month_of_fixed_dollars, 4) == Decimal("8.0")
+    assert round(found.month_of_fixed_dollars, 4) == Decimal("8.1")
 
 
 def test_both_designs_share_webhook_processor_and_logs() -> None:

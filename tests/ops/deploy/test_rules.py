@@ -33,7 +33,9 @@ def of(assertion: Any, condition: Any = True) -> dict[str, Any]:
         (NOT_BOTH, {"Url": "u", "Arn": "a"}, False),
         ({"Fn::Equals": [{"Ref": "Other"}, "x"]}, {}, True),
         ({"Fn::EachMemberEquals": [{"Ref": "Url"}, "a"]}, {"Url": "a,b"}, False),
-        ({"Fn::Contains": [["a"], {"Ref": "Url"}]}, {}, True),
+        ({"Fn::Contains": [["a", "b"], {"Ref": "Url"}]}, {"Url": "b"}, True),
+        ({"Fn::Contains": [["a", "b"], {"Ref": "Url"}]}, {"Url": "ab"}, False),
+        ({"Fn::RefAll": "AWS::EC2::VPC::Id"}, {}, True),
     ],
 )
 def test_an_assertion_is_judged(assertion: Any, values: dict[str, str], holds: bool) -> None:
@@ -54,3 +56,22 @@ def test_subnets_need_security_groups() -> None:
     with pytest.raises(SettingsInvalid, match="SubnetIds need SecurityGroupIds"):
         require(TEMPLATE, given)
     require(TEMPLATE, given | {"SecurityGroupIds": "sg-0123456789abcdef0"})
+
+
+DATABASE = {"DatabaseUrl": "postgresql://db.example/b2b"}
+
+
+@pytest.mark.parametrize("mode", ["topic", "topic-and-queue", "queue"])
+@pytest.mark.parametrize("at_once", TEMPLATE["Parameters"]["QueueConcurrency"]["AllowedValues"])
+def test_the_queue_takes_fewer_runs_than_the_processors_reserve(mode: str, at_once: int) -> None:
+    """All that may be given: 100 is the most that the queue may take."""
+    for reserve in ("", *map(str, range(1, 121)), "1000", "9999"):
+        given = DATABASE | {
+            "Delivery": mode,
+            "QueueConcurrency": str(at_once),
+            "ProcessorConcurrency": reserve,
+        }
+        found = broken(TEMPLATE, given)
+        is_enough = mode == "topic" or (reserve != "" and int(reserve) > at_once)
+        assert (found == []) is is_enough, (given, found)
+        assert len(found) <= 1

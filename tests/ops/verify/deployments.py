@@ -41,6 +41,9 @@ STACK = StackOutputs(
     dashboard_name="b2b-pilot-staging",
     processor_reserved_concurrency="10",
     stale_after_minutes="15",
+    message_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/b2b-pilot-staging-MessageQueue-1",
+    message_queue_arn="arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-staging-MessageQueue-1",
+    message_mapping_id="9c3a8d2e-1f6b-4a7d-8e45-3b2a1c0d9e8f",
 )
 TWILIO_SECRET, DATABASE_SECRET, OLD_SECRET = (
     ("secret", arn) for arn in (STACK.twilio_secret_arn, STACK.database_secret_arn, STACK.secret_arn)

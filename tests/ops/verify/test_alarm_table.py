@@ -17,6 +17,7 @@ from tests.ops.verify.deployments import STACK, deployment, seen
 SUBJECTS = {
     "MessageTopic.TopicName": "topic_arn",
     "DeadLetterQueue.QueueName": "dead_letter_queue_arn",
+    "MessageQueue.QueueName": "message_queue_arn",
     "BackgroundProcessorFunction": "processor_function_name",
     "StaleMessageProcessorFunction": "stale_function_name",
     "DeadLetterRedriverFunction": "redriver_function_name",

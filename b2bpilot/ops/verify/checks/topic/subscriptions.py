@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from b2bpilot.aws.stack import BY_BOTH, BY_QUEUE, BY_TOPIC
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
@@ -12,6 +13,8 @@ from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.subscribers import all_of, asked_of, of_others
 
+PROTOCOLS = {BY_TOPIC: ("lambda",), BY_BOTH: ("lambda", "sqs"), BY_QUEUE: ("sqs",)}
+"""By which the processor is subscribed in each mode of delivery."""
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
     "aws sns subscribe --topic-arn {topic_arn} --protocol lambda --notification-endpoint "
@@ -34,20 +37,25 @@ def _readable(deployment: Deployment) -> list[Subscription]:
 
 
 def _subscribed(deployment: Deployment) -> Answer:
-    functions = [one for one in all_of(deployment) if one.protocol == "lambda"]
-    if functions:
-        return holds(", ".join(one.endpoint for one in functions))
+    found = [one for one in all_of(deployment) if one.protocol == "lambda"]
+    if deployment.stack.delivery == BY_QUEUE:
+        found = _processors(deployment)
+    if found:
+        return holds(", ".join(one.endpoint for one in found))
     others = f", only {_counted(len(all_of(deployment)), 'other subscription')}" if all_of(deployment) else ""
     return fails(f"no function is subscribed{others}", fix=SUBSCRIBE)
 
 
 def _subscribed_once(deployment: Deployment) -> Answer:
     found = _processors(deployment)
-    if len(found) == 1:
-        return holds(found[0].endpoint)
+    if sorted(one.protocol for one in found) == sorted(PROTOCOLS.get(deployment.stack.delivery, ())):
+        return holds(", ".join(one.endpoint for one in found))
     if found:
+        mode = deployment.stack.delivery
+        told = "" if mode == BY_TOPIC else f", and Delivery is {mode}"
         return fails(
-            f"the processor is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", fix=""
+            f"the processor is subscribed {_counted(len(found), 'time')}{told}: {', '.join(one.arn for one in found)}",
+            fix="",
         )
     functions = [one.endpoint for one in all_of(deployment) if one.protocol == "lambda"]
     return fails(f"the processor is not subscribed, but {', '.join(functions)}", fix=SUBSCRIBE)
@@ -136,7 +144,7 @@ CHECKS = (
     ),
     check(
         code="B2B034",
-        statement="the processor is subscribed, once",
+        statement="the processor is subscribed, once for each way of Delivery",
         why="Another function does not store the messages; a second subscription runs each of them twice.",
         fix=SUBSCRIBE,
         probe=_subscribed_once,
