@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -14,6 +14,7 @@ import pytest
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing, Unsent
 from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.errors import AwsError
+from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.message import PilotMessage
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
@@ -296,6 +297,24 @@ class TestUnfinished:
         assert {json.loads(one["Body"])["message_id"] for one in received(url)} == {
             one.message_id for one in rows
         }
+
+    def test_a_run_that_was_killed_after_its_last_message_is_ended_by_a_resume(
+        self, run: Run, staging: Staging, rows: list[PilotMessage], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = queue(staging, is_raw=True)
+
+        def killed(_: Journal, __: Mapping[str, int]) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as at_the_end:
+            at_the_end.setattr(Journal, "finish", killed)
+            first = run("subscribers", "backfill", "audit", *ENV, *SINCE, "--yes")
+        (command,) = re.findall(r"Resume it: b2bpilot (runs resume \S+)", first.stderr)
+        assert "interrupted" in run("runs", "list").stdout
+        second = run(*command.split(), "--yes")
+        assert (second.exit_code, len(received(url))) == (0, 4)
+        assert "has nothing left to do" in second.stderr
+        assert "accepted 4" in run("runs", "list").stdout
 
     def test_a_subscriber_that_takes_nothing_is_asked_no_more_than_twenty_times(
         self, run: Run, staging: Staging, admin: psycopg.Connection, fails: dict[str, AwsError]

@@ -81,6 +81,16 @@ def test_each_page_is_a_transaction_that_only_reads_and_gives_up_soon(database: 
         assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
+def test_a_table_without_the_newest_columns_is_read_all_the_same(
+    hours: Any, database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    hours(*range(5))
+    admin.execute(
+        "ALTER TABLE b2b_pilot_user_submissions DROP COLUMN discarded_by, DROP COLUMN republished_at"
+    )
+    assert read(database, THEN) == [*range(5)]
+
+
 def test_both_statements_go_by_the_primary_key(hours: Any, admin: psycopg.Connection) -> None:
     admin.execute(
         "INSERT INTO b2b_pilot_user_submissions (message_id, created_at) "

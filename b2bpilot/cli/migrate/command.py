@@ -95,8 +95,8 @@ def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
 def _status(pilot: Pilot, table: MigratedTable, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
-    role = _functions_role(pilot, table)
-    fitness = migrations.fitness(pilot.database_url, functions_role=role, table=table)
+    url = pilot.database_url
+    fitness = migrations.fitness(url, functions_role=_functions_role(pilot, table), table=table)
     try:
         plan = migrations.plan(pilot.database_url, table=table)
     except MigrationFailed:

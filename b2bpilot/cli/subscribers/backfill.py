@@ -126,7 +126,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         backfill_view.show_plan(pilot, plan, subscriber, proof=table.proof, dry_run=False)
         backfill_view.tell_of_another_filter(pilot, subscriber, record)
         if not plan.to_send:
-            pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+            _end(pilot, run, record)
             return
         pilot.confirmation(yes=yes).ask([], "Continue?")
         with resumed_run(pilot, record) as journal:
@@ -187,6 +187,14 @@ def _send(pilot: Pilot, run: Backfill, plan: BackfillPlan, journal: Journal) -> 
         dispatch = run.send(plan, route, journal, watch=watch)
     journal.finish(dispatch.counts())
     return dispatch
+
+
+def _end(pilot: Pilot, run: Backfill, record: RunRecord) -> None:
+    """A run that was killed after its last message has no end yet."""
+    if record.counts is None:
+        with resumed_run(pilot, record) as journal:
+            journal.finish(run.so_far().counts())
+    pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
 
 
 def _show_end(

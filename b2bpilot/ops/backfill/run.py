@@ -61,13 +61,22 @@ class Backfill:
             route=route,
             journal=journal,
             pace=pace,
-            perhaps_before=frozenset(key for key, state in self.known.items() if is_unknown(state)),
+            perhaps_before=self._perhaps_before(),
             observe=watch(pace),
             keeps_accepted=False,
         )
         left = NotHandedOut(messages=planned.to_send)
         dispatch = sending.run(self._items(planned, left), total=planned.to_send + earlier, earlier=earlier)
         return replace(dispatch, total=dispatch.total - left.messages) if left.is_end else dispatch
+
+    def so_far(self) -> Dispatch:
+        """Return what earlier attempts did, of a run that has nothing left to send."""
+        accepted = sum(was_accepted(state) for state in self.known.values())
+        perhaps = self._perhaps_before()
+        return Dispatch(total=accepted + len(perhaps), results=(), earlier=accepted, perhaps_before=perhaps)
+
+    def _perhaps_before(self) -> frozenset[str]:
+        return frozenset(key for key, state in self.known.items() if is_unknown(state))
 
     def _items(self, planned: BackfillPlan, left: NotHandedOut) -> Iterator[Item]:
         decided = rows_decided(

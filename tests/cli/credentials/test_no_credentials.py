@@ -302,6 +302,7 @@ ID = "7d1eea89-294a-5d6f-8bdc-73898d8ce9cc"
 COMMANDS = [
     "publish", "publish --wait", "load", f"inspect {ID}", "logs", "submissions list", "submissions stuck",
     f"submissions show {ID}", "submissions republish --abandoned --yes", "subscribers", "subscribers test",
+    "subscribers backfill analytics --since 1d --yes",
     "dlq list", f"dlq show {ID}", "dlq export letters.jsonl", "dlq export --scheduled folder", "dlq redrive --yes",
     "dlq redrive --engine lambda --yes", "dlq replay --yes", "dlq discard --yes", f"dlq edit {ID}", "status", "verify",
     "verify --wait 1s", "diagnose not-processed", "diagnose errors", "diagnose duplicates", "diagnose cost",
