@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from b2bpilot.ops.subscribers.new_filter import DEFAULT, read_filter
 from b2bpilot.ops.subscribers.new_folder import NewSubscriber, Protocol, write
+from b2bpilot.ops.verify.template import parse
 from tests.deployment.conftest import tool
 
 NAME = "analytics"
@@ -54,6 +56,29 @@ def test_its_own_test_passes_with_a_database_and_without(
     without = ran(folders[protocol], *pytest_here)
     assert "2 passed" in with_database.stdout, with_database.stdout
     assert "1 passed, 1 skipped" in without.stdout, without.stdout
+
+
+def test_make_deploys_the_stack_with_parameters_that_it_has(folders: dict[Protocol, Path]) -> None:
+    """Which commands it would run, and what README.md tells to give."""
+    for folder in folders.values():
+        planned = ran(
+            folder, "make", "-n", "deploy", "ENV=dev", "PARAMETERS=SubnetIds=subnet-1,subnet-2"
+        ).stdout
+        told = re.findall(
+            r"\b([A-Z][a-z]+[A-Za-z]*)=|`(Database[A-Z]\w+|S\w+Ids)`",
+            planned + (folder / "README.md").read_text(),
+        )
+        refused = ran(folder, "make", "deploy")
+
+        assert f"--stack-name {NAME}-b2b-pilot-dev " in planned
+        assert "Environment=dev AlarmsTo=core SubnetIds=subnet-1,subnet-2" in planned
+        named = {first or second for first, second in told}
+        assert named <= parse((folder / "template.yaml").read_text())["Parameters"].keys()
+        assert {"DatabaseSecretArn", "TopicArn", "DatabaseHost", "SubnetIds"} <= named
+        assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+            2,
+            "which environment? make deploy ENV=dev",
+        )
 
 
 def test_its_code_needs_psycopg_and_nothing_of_ours(folders: dict[Protocol, Path]) -> None:
