@@ -168,6 +168,13 @@ def test_an_empty_folder_is_filled_and_stays_the_same(run: Run, here: Path, fold
     assert not [*here.rglob(".new-*")]
 
 
+def test_an_empty_name_of_a_folder_is_none(run: Run, here: Path) -> None:
+    result = run(*NEW, "analytics", "--dir", "")
+
+    assert (result.exit_code, list(here.iterdir())) == (2, [])
+    assert result.stderr.splitlines()[0] == "error: --dir is empty"
+
+
 @pytest.mark.parametrize("is_there", [False, True])
 def test_when_a_file_cannot_be_written_none_is(tmp_path: Path, is_there: bool) -> None:
     place = tmp_path / "analytics"

@@ -46,7 +46,7 @@ def new(
     pilot = pilot_of(ctx)
     require_name(name)
     wanted = new_folder.NewSubscriber(name=name, protocol=protocol, filter_policy=read_filter(filter_))
-    place = absolute(folder or name).resolve()
+    place = absolute(name if folder is None else _named(folder)).resolve()
     new_folder.require_free(place)
     _require_untaken(pilot, name)
     files = wanted.files()
@@ -57,6 +57,13 @@ def new(
     )
     pilot.output.notice("Next, in that folder: make test. README.md there says how to deploy it.")
     pilot.output.notice("Try it on this machine: " + our_command("local", "up", "--subscriber", str(place)))
+
+
+def _named(folder: str) -> str:
+    """What a variable that is not set leaves is no folder; Path would call it this one."""
+    if not folder:
+        raise UsageError("--dir is empty", hint="name a folder, or leave it out")
+    return folder
 
 
 def _require_untaken(pilot: Pilot, name: str) -> None:

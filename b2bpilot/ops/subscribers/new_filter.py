@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ ATTRIBUTES_SCOPE = "MessageAttributes"
 DEFAULT = '{"test": ["false"]}'
 """Test messages are the operator's, not the team's."""
 RESOLVED = "{{resolve:"
+SURROGATE = re.compile("[\ud800-\udfff]")
 LAST_OF_16_BITS = 0xFFFF
 
 
@@ -42,6 +44,8 @@ def _of_cloudformation(value: object) -> Iterator[str]:
                 yield from _of_cloudformation(each)
         case str() if RESOLVED in value:
             yield f"CloudFormation would replace {RESOLVED}...}}}}"
+        case str() if SURROGATE.search(value):
+            yield "half of a pair of surrogates is no text"
 
 
 def as_yaml(value: object) -> str:

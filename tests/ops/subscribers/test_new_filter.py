@@ -57,6 +57,7 @@ def test_whatever_it_holds_yaml_reads_what_json_said(policy: dict[str, list[obje
         ('{"test": ["maybe"]}', "no message that b2bpilot publishes passes it"),
         ('{"source": [NaN]}', "it is not JSON"),
         ('{"source": [], "test": ["false"]}', "empty array"),
+        ('{"source": [{"anything-but": ["\\ud83d"]}]}', "is no text"),
         ('{"$or": [{"Ref": ["x"]}, {"test": ["false"]}]}', "for a function of its own"),
         ('{"test": ["false", "{{resolve:ssm:x}}"]}', "CloudFormation would replace"),
     ],
