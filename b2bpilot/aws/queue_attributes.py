@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
+KEY_OF_AWS = "alias/aws/sqs"
+"""AWS's own key for queues, by its name or at the end of its ARN (docs/aws-facts.md#sns-delivery-failures)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
@@ -67,11 +70,18 @@ class QueueAttributes:
     redrive_policy: RedrivePolicy | None
     policy: str | None = None
     is_encrypted: bool = False
+    key: str | None = None
+    """The KMS key, as it was named; None with SQS's own encryption and without any."""
     longest_message_bytes: int = 262_144
     hidden_seconds: int = 30
     """For how long SQS hides a message that somebody received."""
     read_at: datetime | None = None
     """By AWS's clock."""
+
+    @property
+    def keeps_sns_out(self) -> bool:
+        """Whether its key is one that nobody can let SNS use."""
+        return (self.key or "").endswith(KEY_OF_AWS)
 
 
 def counters(client: SQSClient, url: str) -> Counters:
@@ -131,6 +141,7 @@ def _attributes(values: Mapping[Any, str], *, read_at: datetime | None) -> Queue
         redrive_policy=RedrivePolicy.parse(values.get("RedrivePolicy")),
         policy=values.get("Policy") or None,
         is_encrypted=values.get("SqsManagedSseEnabled") == "true" or bool(values.get("KmsMasterKeyId")),
+        key=values.get("KmsMasterKeyId") or None,
         longest_message_bytes=int(values.get("MaximumMessageSize", 262_144)),
         hidden_seconds=int(values.get("VisibilityTimeout", 30)),
         read_at=read_at,

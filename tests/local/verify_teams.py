@@ -233,6 +233,14 @@ def gone(service: str, name: str) -> Act:
     return do
 
 
+def key_of_aws(name: str) -> Act:
+    return lambda teams: teams.change_queue(name, KmsMasterKeyId="alias/aws/sqs")
+
+
+def no_key(name: str) -> Act:
+    return lambda teams: teams.change_queue(name, KmsMasterKeyId="")
+
+
 def unsubscribe(teams: Teams) -> None:
     teams.unsubscribe_last()
 
@@ -264,6 +272,8 @@ def one_consumer(teams: Teams) -> None:
 
 
 WRONG = (
+    Wrong("B2B181", "-local is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(BILLING), no_key(BILLING), fixed=False),
+    Wrong("B2B185", "-dlq is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(f"{BILLING}-dlq"), no_key(f"{BILLING}-dlq"), fixed=False),
     Wrong("B2B180", "orders.fifo is a FIFO queue, and SNS delivers", queue_subscribed("orders.fifo", FifoQueue="true"), unsubscribe, fixed=False),
     Wrong("B2B180", "never-made: arn:aws:lambda:us-east-1:000000000001:function:never-made does not exist", gone("lambda", "never-made"), unsubscribe, fixed=False),
     Wrong("B2B180", "never-made: arn:aws:sqs:us-east-1:000000000001:never-made does not exist", gone("sqs", "never-made"), unsubscribe, fixed=False),

@@ -44,7 +44,8 @@ IMPORTS = (
 MOST_TOLD = 5
 """So many are told by name, with what is wrong with each; of the others there is the number."""
 
-Probe = Callable[[Deployment, Subscriber], Answer]
+Probe = Callable[[Deployment, Subscriber], Answer | None]
+"""None: the check has no meaning for this subscriber."""
 
 
 def all_of(deployment: Deployment) -> list[Subscription]:
@@ -135,7 +136,8 @@ def of_each(probe: Probe) -> Callable[[Deployment], Answer]:
         if not found:
             return nobody(deployment)
         answers = side_by_side.of_each(lambda one: _asked(probe, deployment, one), found)
-        return together(deployment, [(one.name, answer) for one, answer in zip(found, answers, strict=True)])
+        told = [(one.name, answer) for one, answer in zip(found, answers, strict=True) if answer is not None]
+        return together(deployment, told) if told else holds(f"no meaning for {named(found)}")
 
     return asked
 
@@ -172,7 +174,13 @@ def _told(answers: Sequence[tuple[str, Answer]]) -> str:
     return f"{named}; and {many(more, 'more subscriber')}" if more > 0 else named
 
 
-def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer:
+def named(found: Sequence[Subscriber]) -> str:
+    names = ", ".join(one.name for one in found[:MOST_TOLD])
+    more = len(found) - MOST_TOLD
+    return f"{names} and {many(more, 'more subscriber')}" if more > 0 else names
+
+
+def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer | None:
     if one.subscription.confirmed is False:
         return unanswered("nobody confirmed its subscription")
     try:
@@ -186,7 +194,7 @@ def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer:
 def of_own_account(probe: Probe) -> Probe:
     """Return the probe for functions and queues that can be looked at: there, and not another account's."""
 
-    def asked(deployment: Deployment, one: Subscriber) -> Answer:
+    def asked(deployment: Deployment, one: Subscriber) -> Answer | None:
         account = one.subscription.endpoint.split(":")[4:5]
         if one.kind is SubscriberKind.OTHER:
             return unanswered(f"SNS delivers to it by {one.subscription.protocol}")

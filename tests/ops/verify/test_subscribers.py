@@ -97,6 +97,11 @@ def test_who_is_in_another_account_or_reached_otherwise_is_not_judged() -> None:
         ]
 
 
+def test_a_check_that_has_no_meaning_for_anybody_holds() -> None:
+    found = seen("B2B187", world(queue("one"), queue("other")))
+    assert (found.status, found.seen) == (Status.OK, "no meaning for one, other")
+
+
 def test_what_the_caller_may_not_read_is_no_fault() -> None:
     denied = AwsDenied("no", action="sns:GetSubscriptionAttributes")
     found = seen("B2B182", world(queue("hidden", attributes_error=denied)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from b2bpilot.aws.queue_attributes import KEY_OF_AWS, QueueAttributes
 from b2bpilot.aws.roles import may
 from b2bpilot.ops.subscribers.admission import admits
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment
@@ -48,7 +49,7 @@ def _one_queue(deployment: Deployment, one: Subscriber) -> Answer:
         )
     if wrong := _unfit(deployment, one, by_sns):
         return no_command(wrong)
-    return holds(by_sns)
+    return holds(resource_name(by_sns))
 
 
 def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sender: str | None) -> Answer:
@@ -114,7 +115,7 @@ def _let_in(deployment: Deployment, arn: str) -> Answer:
     policy = found[1].policy if found else None
     match admits(policy, action="sqs:SendMessage", topic_arn=topic_arn, endpoint_arn=arn):
         case True:
-            return holds(arn)
+            return _usable(arn, found[1]) if found else holds(arn)
         case None:
             return unanswered(f"the policy of {arn} uses what this version does not know")
     return fails(
@@ -123,11 +124,19 @@ def _let_in(deployment: Deployment, arn: str) -> Answer:
     )
 
 
-def _may_send(deployment: Deployment, one: Subscriber) -> Answer:
+def _usable(arn: str, attributes: QueueAttributes) -> Answer:
+    if attributes.keeps_sns_out:
+        return no_command(
+            f"{arn} is encrypted with {KEY_OF_AWS}, which SNS may not use: what it cannot deliver is lost"
+        )
+    return holds(resource_name(arn))
+
+
+def _may_send(deployment: Deployment, one: Subscriber) -> Answer | None:
     """A queue sends to its dead-letter queue by itself; a function's role has to be allowed to."""
     arn = one.sender_dead_letter_queue_arn
     if one.kind is not SubscriberKind.FUNCTION:
-        return unanswered("SQS moves what its function gives up")
+        return None
     settings = function(deployment, str(one.function_arn))
     if arn is None or settings is None:
         return unanswered("its function has no dead-letter queue")

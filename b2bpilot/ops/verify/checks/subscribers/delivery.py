@@ -10,7 +10,7 @@ from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.subscribers.filter_limits import problems_of
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
 from b2bpilot.ops.subscribers.kinds import most_attributes
-from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.subscribers import READ, of_each
@@ -49,10 +49,11 @@ def _usual(subscription: Subscription) -> str:
     return _set(subscription, "FilterPolicy", policy)
 
 
-def _raw(_: Deployment, one: Subscriber) -> Answer:
+def _raw(_: Deployment, one: Subscriber) -> Answer | None:
+    """Of what SNS delivers otherwise than to a queue, it discards nothing for its attributes."""
     subscription, most = _readable(one), most_attributes()
     if subscription.protocol != "sqs":
-        return unanswered(f"nothing is discarded of what SNS delivers by {subscription.protocol}")
+        return None
     if not subscription.raw_delivery:
         return holds("in SNS's envelope, with any number of attributes")
     left = RAW_LIMIT - most

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from b2bpilot.aws.policies import function_policy
+from b2bpilot.aws.queue_attributes import KEY_OF_AWS
 from b2bpilot.ops.subscribers.admission import admits, principal_for
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
@@ -25,7 +26,7 @@ FIFO = ".fifo"
 INVOKE, SEND = "lambda:InvokeFunction", "sqs:SendMessage"
 
 
-def _is_there(deployment: Deployment, one: Subscriber) -> Answer:
+def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
     endpoint = one.subscription.endpoint
     if one.kind is SubscriberKind.QUEUE and endpoint.endswith(FIFO):
         return no_command(
@@ -34,12 +35,10 @@ def _is_there(deployment: Deployment, one: Subscriber) -> Answer:
     if one.kind is SubscriberKind.OTHER or endpoint.split(":")[4:5] != [deployment.stack.account_id]:
         return _look(deployment, one)
     if one.exists is False:
-        return no_command(f"{endpoint} does not exist: what SNS cannot deliver to it is its dead letters")
-    return (
-        holds(f"{one.kind.value} {endpoint}")
-        if one.exists
-        else silent("; ".join(one.errors), may_change=True)
-    )
+        return no_command(f"{endpoint} does not exist: SNS delivers nothing to it")
+    if one.exists is None:
+        return silent("; ".join(one.errors), may_change=True)
+    return holds(f"{one.kind.value} {resource_name(endpoint)}")
 
 
 def _admits(deployment: Deployment, one: Subscriber) -> Answer:
@@ -47,6 +46,8 @@ def _admits(deployment: Deployment, one: Subscriber) -> Answer:
     is_queue = one.kind is SubscriberKind.QUEUE
     policy = _queue_policy(deployment, endpoint) if is_queue else _function_policy(deployment, endpoint)
     match admits(policy, action=SEND if is_queue else INVOKE, topic_arn=topic_arn, endpoint_arn=endpoint):
+        case True if is_queue and _keeps_sns_out(deployment, endpoint):
+            return no_command(f"{endpoint} is encrypted with {KEY_OF_AWS}, which SNS may not use")
         case True:
             return holds(f"its policy lets SNS in as {principal_for(topic_arn, endpoint)}")
         case None:
@@ -64,6 +65,11 @@ def _function_policy(deployment: Deployment, arn: str) -> str | None:
 def _queue_policy(deployment: Deployment, arn: str) -> str | None:
     found = queue(deployment, arn)
     return found[1].policy if found else None
+
+
+def _keeps_sns_out(deployment: Deployment, arn: str) -> bool:
+    found = queue(deployment, arn)
+    return found is not None and found[1].keeps_sns_out
 
 
 def _permission(deployment: Deployment, endpoint: str) -> str:

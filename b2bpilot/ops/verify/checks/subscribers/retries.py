@@ -28,9 +28,9 @@ ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 REPORTS = "ReportBatchItemFailures"
 
 
-def _invoked(deployment: Deployment, one: Subscriber) -> Answer:
+def _invoked(deployment: Deployment, one: Subscriber) -> Answer | None:
     if one.kind is not SubscriberKind.FUNCTION:
-        return unanswered("its function is called through a queue")
+        return None
     arn = one.subscription.endpoint
     settings = event_invoke(access_to(deployment, arn).client("lambda"), arn)
     wrong = _wrong_with(settings, one.sender_dead_letter_queue_arn)
@@ -60,9 +60,9 @@ def _event_invoke(deployment: Deployment, arn: str, settings: EventInvoke) -> st
     )  # fmt: skip
 
 
-def _consumed(deployment: Deployment, one: Subscriber) -> Answer:
+def _consumed(deployment: Deployment, one: Subscriber) -> Answer | None:
     if one.kind is not SubscriberKind.QUEUE or one.queue_arn is None:
-        return unanswered("SNS calls its function")
+        return None
     consumers = consumers_of(access_to(deployment, one.queue_arn), one.queue_arn)
     if not consumers:
         return unanswered("no function of this account reads its queue; whoever does is not known")
