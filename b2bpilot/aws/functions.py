@@ -48,8 +48,9 @@ class Function:
 
     @property
     def short_name(self) -> str:
-        """Its name, where it was given by its ARN."""
-        return self.name.rpartition(":")[2]
+        """Its name without the rest of its ARN, version and alias included."""
+        parts = self.name.split(":")
+        return parts[6] if self.name.startswith("arn:") else parts[0]
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
         """Run the function now and wait for it. A failure goes to no dead-letter queue (docs/aws-facts.md#synchronous-runs).
@@ -88,7 +89,7 @@ class Function:
     def reserved_concurrency(self) -> int | None:
         """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
         with translated("lambda:GetFunctionConcurrency"):
-            answer = self._client.get_function_concurrency(FunctionName=self.name)
+            answer = self._client.get_function_concurrency(FunctionName=self.short_name)
         return answer.get("ReservedConcurrentExecutions")
 
 

@@ -16,7 +16,8 @@ PROCESSOR = "processor"
 class Recipient:
     """One subscriber, as far as its dead letters need it: what is its own, and where they lie.
 
-    ARNs of functions are without version and alias. `function` is what its dead letters are sent to again, by name or ARN;
+    ARNs of functions are without version and alias. `function` is what its dead letters are sent to again, by name or by ARN with
+    version or alias;
     None where nobody knows which takes what is in its queue. `source_queue_arn` is the queue that feeds it, where it has one. Only the processor's messages have rows of ours.
     """
 
@@ -63,6 +64,12 @@ class Recipient:
     def whose(self) -> str:
         """Say whose its dead letters are."""
         return "the processor's" if self.is_processor else f"subscriber {self.name}'s"
+
+    @property
+    def function_in_words(self) -> str:
+        """Its name, with version or alias where one is run."""
+        parts = (self.function or "").split(":")
+        return ":".join(parts[6:] or parts)
 
     def owns(self, arn: str) -> bool:
         """Whether it is one of its functions, through an alias or a version, too, or one of its queues."""

@@ -17,7 +17,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.cli.deploy import deploy_view
 from b2bpilot.cli.diagnose import cost_view, diagnosis_view
-from b2bpilot.cli.dlq import dead_letter_view, group_view, redrive_report, replay_view
+from b2bpilot.cli.dlq import dead_letter_view, group_view, owner_view, redrive_report, replay_view
 from b2bpilot.cli.explain import command as explain_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.inspect import inspection
@@ -87,6 +87,7 @@ from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.pipeline.dead_letter import FailureKind, read_dead_letter
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.summary import StoredLatency
 from b2bpilot.twilio.numbers import Application, Number
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
@@ -227,6 +228,22 @@ def dlq_redrive(pilot: Pilot) -> None:
     summary = Summary(completed=3, not_sent=2, unfinished=(unfinished,), stopped=True)
     pilot.output.lines(["", *redrive_report.told(summary)])
     pilot.output.rows("unfinished", [redrive_report._unfinished_row(unfinished)])
+
+
+def dlq_redrive_subscriber(pilot: Pilot) -> None:
+    letter = dead_letter()
+    owner = Owner(ownership=Ownership.OURS, subscriber="analytics")
+    others = Owner(
+        ownership=Ownership.OTHER, name="function b2b-pilot-background-processor-prod", subscriber="analytics"
+    )
+    pilot.output.place = replace(pilot.output.place, subscriber="analytics")
+    plan = Plan(items=[Planned(dead_letter=replace(letter, owner=owner), state=None, decision=Decision.SEND)])
+    pilot.output.rows("planned", redrive_report._plan_rows(plan, has_rows=False))
+    for line in owner_view.lines({others: 2}):
+        pilot.output.notice(line)
+    summary = Summary(processed=12, returned=1, accepted=3, set_aside=2, rows_asked=False, is_by_answers=True)
+    pilot.output.lines(["", *redrive_report.told(summary)])
+    pilot.output.notice("Next: " + our_command("dlq", "list"))
 
 
 def dlq_replay(pilot: Pilot) -> None:
@@ -716,6 +733,7 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "diagnose": diagnose,
     "dlq-list": dlq_list,
     "dlq-redrive": dlq_redrive,
+    "dlq-redrive-subscriber": dlq_redrive_subscriber,
     "dlq-replay": dlq_replay,
     "dlq-show": dlq_show,
     "error": an_error,

@@ -18,7 +18,7 @@ Adopt = Annotated[
     list[str] | None,
     typer.Option(
         "--adopt",
-        help="Treat dead letters of this deleted subscription as the processor's; repeatable.",
+        help="Treat dead letters of this deleted subscription as the processor's, or --subscriber's; repeatable.",
         metavar="ARN",
     ),
 ]

@@ -208,15 +208,16 @@ def told(summary: Summary) -> list[str]:
 
 
 def _by_answers(summary: Summary) -> list[str]:
-    lines = [f"{dead_letters(summary.processed)} processed, as the function said"]
+    lines = []
+    if summary.processed or not (summary.returned or summary.accepted):
+        lines.append(f"{dead_letters(summary.processed)} processed, as the function said")
     if summary.returned:
         lines.append(
             f"{dead_letters(summary.returned)} taken by the function, which returned without an error and said no more"
         )
     if summary.accepted:
         lines.append(
-            f"{dead_letters(summary.accepted)} accepted by AWS: what fails again comes back as a dead letter, and nothing "
-            "else is known of them here"
+            f"{dead_letters(summary.accepted)} accepted by AWS: what fails again comes back, and no more is known here"
         )
     return lines
 

@@ -59,9 +59,15 @@ def row(record: RunRecord, *, now: datetime) -> Row:
             "env": record.environment,
             "age": relative(record.started_at, now=now),
             "operator": record.operator,
-            "result, reason": "; ".join(part for part in (_result(record), record.reason) if part),
+            "result, reason": "; ".join(
+                part for part in (_whose(record), _result(record), record.reason) if part
+            ),
         },
     )
+
+
+def _whose(record: RunRecord) -> str:
+    return f"subscriber {record.subscriber}" if record.subscriber else ""
 
 
 def story(record: RunRecord, *, now: datetime) -> list[tuple[str, Words]]:

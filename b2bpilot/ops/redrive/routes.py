@@ -231,7 +231,7 @@ def _ways(recipient: Recipient) -> tuple[tuple[RedriveVia, ...], str]:
 
 
 def _function_of(subscriber: Recipient | None) -> str:
-    return f"function {_name(subscriber.function or '')}" if subscriber else "the processor"
+    return f"function {subscriber.function_in_words}" if subscriber else "the processor"
 
 
 def _name(arn: str) -> str:

@@ -169,7 +169,7 @@ def require_everything_completed(summary: Summary, *, again: Words) -> None:
         more += f"; {unseen_in_short(summary.unseen)}"
         hint = UNSEEN_HINT if summary.is_certain and not others else hint
     if summary.is_by_answers:
-        raise PartlyFailed(f"{', '.join(_by_answers(summary, others))}{more}", hint=hint)
+        raise PartlyFailed(f"dead letters: {', '.join(_by_answers(summary, others))}{more}", hint=hint)
     if summary.rows_asked:
         raise PartlyFailed(f"{many(done, 'dead letter')} completed, {others:,} not{more}", hint=hint)
     parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []
@@ -179,9 +179,12 @@ def require_everything_completed(summary: Summary, *, again: Words) -> None:
 
 
 def _by_answers(summary: Summary, others: int) -> list[str]:
-    parts = [f"of the dead letters, {summary.processed + summary.removed:,} processed, as the function said"]
+    done = summary.processed + summary.removed
+    parts = [f"{done:,} processed, as the function said"] if done or not summary.accepted else []
     parts += [f"{summary.returned:,} {SendOutcome.RETURNED}"] if summary.returned else []
-    parts += [f"{summary.accepted:,} accepted, and not known to be processed"] if summary.accepted else []
+    parts += (
+        [f"{summary.accepted:,} accepted by AWS and not known to be processed"] if summary.accepted else []
+    )
     return parts + ([f"{others:,} not processed"] if others else [])
 
 

@@ -44,6 +44,8 @@ class Subscriber:
     kind: SubscriberKind
     subscription: Subscription
     function_arn: str | None = None
+    run_as: str | None = None
+    """What SNS, or the queue's mapping, runs: the function with its version or alias, where one is named."""
     queue_arn: str | None = None
     sender_dead_letter_queue_arn: str | None = None
     other_function_arns: tuple[str, ...] = ()
@@ -120,7 +122,7 @@ def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
         name=subscriber.name,
         topic_arn=environment.stack.topic_arn,
         subscription_arn=subscriber.subscription.arn,
-        function=None if subscriber.other_function_arns else subscriber.function_arn,
+        function=None if subscriber.other_function_arns else subscriber.run_as,
         function_arns=frozenset(filter(None, (subscriber.function_arn, *subscriber.other_function_arns))),
         dead_letter_queue_url=url,
         dead_letter_queue_arn=queue_arn,
@@ -183,6 +185,11 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
             f"{name} has two dead-letter queues, {' and '.join(map(resource_name, queues))}: which is meant cannot be told",
             hint="name the same queue for both senders (docs/decisions/0038-subscribers.md)",
         )
+    if queues[0].split(":")[2] != "sqs":
+        raise Refused(
+            f"{name} sends its dead letters to {queues[0]}, which is no queue",
+            hint="name a queue for both senders",
+        )
     return queues[0]
 
 
@@ -228,6 +235,7 @@ def _of_function(subscription: Subscription, name: str, access: AwsAccess) -> Su
         kind=SubscriberKind.FUNCTION,
         subscription=subscription,
         function_arn=arn,
+        run_as=subscription.endpoint,
         sender_dead_letter_queue_arn=settings.dead_letter_arn if settings else None,
         exists=None if errors else settings is not None,
         errors=tuple(errors),
@@ -246,19 +254,20 @@ def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subsc
     except AwsError as exc:
         errors.append(str(exc))
     try:
-        functions = [function_name(one.function_arn) for one in consumers_of(there, arn, timeouts=TIMEOUTS)]
+        functions = [one.function_arn for one in consumers_of(there, arn, timeouts=TIMEOUTS)]
     except AwsError as exc:
         errors.append(str(exc))
     return Subscriber(
         name=name,
         kind=SubscriberKind.QUEUE,
         subscription=subscription,
-        function_arn=next(iter(functions), None),
+        function_arn=next(map(function_name, functions), None),
+        run_as=next(iter(functions), None),
         queue_arn=arn,
         sender_dead_letter_queue_arn=found.redrive_policy.target_arn
         if found and found.redrive_policy
         else None,
-        other_function_arns=tuple(functions[1:]),
+        other_function_arns=tuple(map(function_name, functions[1:])),
         exists=None if errors else found is not None,
         errors=tuple(errors),
     )

@@ -15,7 +15,13 @@ from tests.cli.advice.reached import asking_the_table
 from tests.cli.conftest import ACCOUNT, REGION, Run, Staging
 
 PRINTED = list({one.words: one for one in commands()}.values())
-PLACE = Place(environment="staging", region=REGION, profile="on call", endpoint_url="http://127.0.0.1:9")
+PLACE = Place(
+    environment="staging",
+    region=REGION,
+    profile="on call",
+    endpoint_url="http://127.0.0.1:9",
+    subscriber="analytics",
+)
 ENDS = ("credentials_missing", "settings_invalid", "not_found", "run_unknown", "aws_unreachable")
 """What comes after the command line was understood: no profile, no run, nobody who answers."""
 
@@ -114,6 +120,18 @@ def test_each_command_that_asks_the_table_is_printed_with_the_database_that_this
     place = Place(environment="staging", names_a_database=True)
     for name in [*found, ("diagnose", "errors")]:
         assert " --database-url " in our_command(*name).written(place)
+
+
+def test_a_command_about_a_subscriber_s_dead_letters_stays_with_it() -> None:
+    place = Place(environment="prod", subscriber="analytics")
+
+    assert our_command("dlq", "list").written(place) == "b2bpilot dlq list -e prod --subscriber analytics"
+    assert our_command("runs", "show", "R").written(place) == "b2bpilot runs show R"
+    assert (
+        our_command("dlq", "list", "--subscriber", "audit")
+        .written(place)
+        .endswith("-e prod --subscriber audit")
+    )
 
 
 def test_the_local_environment_says_by_itself_where_it_is() -> None:

@@ -13,6 +13,7 @@ import pytest
 from typer.core import TyperGroup
 
 from b2bpilot.cli.app import COMMANDS, program
+from b2bpilot.cli.frame.remembered import remember_subscribers
 from b2bpilot.cli.frame.settings import SETTINGS
 from b2bpilot.ops.logs.reading import FUNCTIONS
 from b2bpilot.ops.verify.catalogue import CHECKS
@@ -190,6 +191,16 @@ print([name for name in (*heavy, "b2bpilot.cli.dlq.app", "b2bpilot.cli.load.comm
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "B2B010\n[]\n"
+
+
+def test_subscribers_that_an_earlier_command_found_are_offered_and_the_processor_always(
+    offered: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path))
+    remember_subscribers(tmp_path, "staging", {"analytics": "function arn:x"})
+
+    assert offered("dlq", "show", "-e", "staging", "--subscriber", "") == ["processor", "analytics"]
+    assert offered("dlq", "list", "-e", "dev", "--subscriber", "") == ["processor"]
 
 
 def _commands(group: TyperGroup, *words: str) -> list[tuple[tuple[str, ...], TyperGroup]]:

@@ -251,3 +251,32 @@ def test_a_queue_that_no_known_function_empties_has_its_dead_letters_all_the_sam
     assert route_for(recipient, None) is RedriveVia.QUEUE
     with pytest.raises(UsageError, match="which function takes what is in its queue is not known"):
         route_for(recipient, RedriveVia.INVOKE)
+
+
+def test_what_is_run_again_is_the_alias_that_sns_runs(team: Team) -> None:
+    dead_letters = team.queue("analytics-b2b-pilot-prod-dlq")
+    function = team.function("analytics-b2b-pilot-prod", dead_letters)
+    team.subscribe("lambda", f"{function}:live", dead_letters)
+
+    recipient = recipient_of(team.environment, named(team.environment, "analytics"))
+
+    assert (recipient.function, recipient.function_in_words) == (
+        f"{function}:live",
+        "analytics-b2b-pilot-prod:live",
+    )
+    assert recipient.owns(function)
+    assert team.environment.of(recipient).function().short_name == "analytics-b2b-pilot-prod"
+
+
+def test_dead_letters_that_go_to_a_topic_are_refused(team: Team) -> None:
+    topic = team.environment.stack.topic_arn
+    endpoint = f"arn:aws:lambda:{REGION}:{team.environment.stack.account_id}:function:analytics"
+    one = Subscriber(
+        name="analytics",
+        kind=SubscriberKind.FUNCTION,
+        subscription=a_subscription(team, "lambda", endpoint),
+        sender_dead_letter_queue_arn=topic.replace("us-east-1", REGION),
+    )
+
+    with pytest.raises(Refused, match="which is no queue"):
+        recipient_of(team.environment, one)
