@@ -58,7 +58,8 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.explain.lookup import explained
 from b2bpilot.ops.inspect.diagnosis import MessageDiagnosis, MessageOutcome
 from b2bpilot.ops.inspect.inspection import Inspection
-from b2bpilot.ops.inspect.source import AskedSource, MessageEvent
+from b2bpilot.ops.inspect.source import AskedSource, MessageEvent, SourceAnswer
+from b2bpilot.ops.inspect.subscribers import SubscriberStory, SubscriberTrace, stories
 from b2bpilot.ops.load.report import PromiseCheck, PromiseOutcome
 from b2bpilot.ops.logs.entry import entry
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
@@ -255,6 +256,21 @@ def dlq_replay(pilot: Pilot) -> None:
     pilot.output.notice(f"Processed copies of {counts['processed']}; the queue keeps its dead letters.")
 
 
+def a_story(name: str, *, dead_letters: int = 0) -> SubscriberStory:
+    policy = '{"test": ["false"]}' if dead_letters else '{"priority": ["high"]}'
+    one = a_subscription(
+        f"arn:aws:lambda:eu-west-1:123456789012:function:{name}-b2b-pilot-prod", policy=policy
+    )
+    trace = SubscriberTrace(
+        subscriber=Subscriber(name=name, kind=SubscriberKind.FUNCTION, subscription=one),
+        log=InquiryAnswer(error="AWS denied logs:FilterLogEvents")
+        if dead_letters
+        else InquiryAnswer(value=SourceAnswer()),
+        dead_letters=InquiryAnswer(value=dead_letters),
+    )
+    return stories([trace], message(message_id=IDS[2]))[0]
+
+
 def inspect(pilot: Pilot) -> None:
     told = MessageDiagnosis(
         outcome=MessageOutcome.DEAD_LETTER,
@@ -295,6 +311,7 @@ def inspect(pilot: Pilot) -> None:
         diagnosis=told,
         since=NOW - 18 * MINUTE,
         until=NOW,
+        subscribers=InquiryAnswer(value=[a_story("analytics"), a_story("billing", dead_letters=1)]),
     )
     inspection.show(pilot.output, found, reveal=False)
 

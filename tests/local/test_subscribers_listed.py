@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from b2bpilot.cli.app import main
+from tests.events import message, sns_event
 from tests.local.conftest import Subscribed
+from tests.local.polling import eventually
 
 Ask = Callable[..., Any]
 
@@ -62,3 +64,28 @@ def test_a_deleted_subscription_is_told_by_its_stack(ask: Ask) -> None:
     assert found["exit_code"] == 1
     assert (missing["name"], missing["stack"]) == ("analytics", "analytics-b2b-pilot-local")
     assert "--deployment-mode REVERT_DRIFT" in missing["commands"][0]
+
+
+def test_a_message_is_told_at_each_subscriber(ask: Ask, subscribed: Subscribed) -> None:
+    """Both got it, and one has a dead letter of it, too."""
+    published = ask("publish", "--wait", "30s")
+    sent = published["published"]["message_id"]
+    assert sorted(published["reach"]["reached"]) == ["analytics", "archive"]
+    for one in (subscribed.analytics, subscribed.archive):
+        eventually(lambda one=one: one.stored(sent), f"{sent} at {one.name}")
+    sqs = subscribed.client("sqs")
+    url = sqs.get_queue_url(QueueName="archive-b2b-pilot-local-dlq")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(sns_event(message(message_id=sent, test=True))))
+
+    def told() -> dict[str, Any]:
+        found = ask("inspect", sent)["inspection"]["subscribers"]
+        named = {one["name"]: one for one in found}
+        return named if all(one["log"] for one in found) else {}
+
+    named = eventually(told, "the logs of both")
+    sqs.purge_queue(QueueUrl=url)
+    assert sorted(named) == ["analytics", "archive"]
+    assert [named[name]["delivers"] for name in ("analytics", "archive")] == [True, True]
+    assert (named["analytics"]["dead_letters"], named["archive"]["dead_letters"]) == (0, 1)
+    assert named["archive"]["text"].startswith("its filter policy lets it through; its log: stored")
+    assert named["archive"]["text"].endswith("; 1 dead letter of it")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.inspect.identity import Identifier
     from b2bpilot.ops.inspect.inspection import Inspection, Several
     from b2bpilot.ops.inspect.source import AskedSource, MessageEvent
+    from b2bpilot.ops.inspect.subscribers import SubscriberStory
 
 SOURCE_WIDTH = 9
 DATED_LATE = " (noted late, or by another clock)"
@@ -71,6 +72,8 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
             for moment in found.moments
         ],
         "attempts": [_attempt(attempt) for attempt in found.attempts],
+        "subscribers": found.subscribers.map(lambda them: [_subscriber(one, reveal=reveal) for one in them]),
+        "subscribers_error": found.subscribers.error,
         "gaps": list(diagnosis.gaps),
         "next": list(diagnosis.next_steps),
         "sources": [
@@ -91,7 +94,7 @@ def story(found: Inspection, *, reveal: bool) -> Iterator[Line]:
         begun = f"{_shown_time(moment)}  {moment.source:<{SOURCE_WIDTH}}  "
         yield Line(begun + text, indent=len(begun))
     yield Line()
-    yield from pairs(list(_foot(found)))
+    yield from pairs(list(_foot(found, reveal=reveal)))
 
 
 def _shown_time(moment: MessageEvent) -> str:
@@ -126,7 +129,11 @@ def _about(found: Inspection, *, reveal: bool) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _foot(found: Inspection) -> Iterator[tuple[str, Words]]:
+def _foot(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, Words]]:
+    told = [f"{one.name}: {_text(one.in_words(), reveal=reveal)}" for one in found.subscribers.value or ()]
+    yield from _listed("subscriber", told)
+    if found.subscribers.error:
+        yield "subscribers", f"unknown: {found.subscribers.error}"
     yield from _listed("gap", found.diagnosis.gaps)
     asked = [_named(one) for one in found.asked if not one.problem]
     yield (
@@ -144,6 +151,18 @@ def _named(asked: AskedSource) -> str:
 def _listed(name: str, values: Sequence[Words]) -> Iterator[tuple[str, Words]]:
     for place, value in enumerate(values):
         yield "" if place else name, value
+
+
+def _subscriber(one: SubscriberStory, *, reveal: bool) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "delivers": one.delivers,
+        "log": None if one.trace.log.value is None else one.events,
+        "log_error": one.trace.log.error,
+        "dead_letters": one.trace.dead_letters.value,
+        "dead_letters_error": one.trace.dead_letters.error,
+        "text": _text(one.in_words(), reveal=reveal),
+    }
 
 
 def _attempt(attempt: ProcessorRun) -> dict[str, object]:

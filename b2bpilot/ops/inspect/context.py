@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from b2bpilot.ops.inspect.source import InspectSource
+from b2bpilot.ops.inspect.source import InspectSource, MessageQuestion
+from b2bpilot.ops.inspect.subscribers import SubscriberTrace
 from b2bpilot.ops.ports import InspectedRows
 from b2bpilot.ops.table.database_proof import DatabaseProof
 
@@ -37,6 +38,8 @@ class Sources:
     subscriptions: Callable[[Mapping[str, object]], InspectSource] | None = None
     retries: InspectSource | None = None
     """Lambda's settings, asked where a row failed and no dead letter of it was seen."""
+    subscribers: Callable[[MessageQuestion], Sequence[SubscriberTrace]] | None = None
+    """Asked beside the others; may raise AwsError."""
 
     @property
     def by_time(self) -> list[InspectSource]:

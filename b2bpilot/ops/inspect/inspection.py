@@ -9,6 +9,7 @@ from datetime import datetime
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import NobodyAnswered, NotFound, PilotError
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
 from b2bpilot.ops.inspect.context import InspectContext
@@ -19,6 +20,7 @@ from b2bpilot.ops.inspect.numbers import identifier_of, messages_of
 from b2bpilot.ops.inspect.real_only import is_real, without_tests
 from b2bpilot.ops.inspect.row_found import MessageRow, find_row
 from b2bpilot.ops.inspect.source import AskedSource, MessageEvent, MessageQuestion, ask_all
+from b2bpilot.ops.inspect.subscribers import SubscriberStory, SubscriberTrace, message_among, stories
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
@@ -29,6 +31,7 @@ from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
 MOST_REQUESTS = 10
+NOBODY_ELSE: InquiryAnswer[Sequence[SubscriberStory]] = InquiryAnswer(value=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class Inspection:
     diagnosis: MessageDiagnosis
     since: datetime
     until: datetime
+    subscribers: InquiryAnswer[Sequence[SubscriberStory]] = NOBODY_ELSE
+    """What became of it at the topic's other subscribers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +74,12 @@ def inspect(identifier: Identifier, context: InspectContext) -> Inspection | Sev
 def _by_id(identifier: Identifier, context: InspectContext, *, found_as: str | None) -> Inspection | Several:
     message_id, sources = identifier.message_id or "", context.sources
     question = _question(identifier, None, context)
-    with ThreadPoolExecutor(1) as early:
+    with ThreadPoolExecutor(2) as early:
         dead_letters = early.submit(ask_all, [sources.queue], question)
         found = find_row(identifier, context)
         row = found.any
         question = _question(identifier, row, context)
+        traced = early.submit(_traced, question, context)
         is_sid_known = question.message_sid is not None and not question.is_test
         asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
         asked += dead_letters.result()
@@ -97,6 +103,7 @@ def _by_id(identifier: Identifier, context: InspectContext, *, found_as: str | N
         asked,
         context,
         found_as=found_as,
+        traced=traced.result(),
     )
 
 
@@ -135,6 +142,7 @@ def _told(
     context: InspectContext,
     *,
     found_as: str | None,
+    traced: InquiryAnswer[Sequence[SubscriberTrace]],
 ) -> Inspection:
     row, problem = found.row, found.problem
     evidence = MessageEvidence(
@@ -166,7 +174,27 @@ def _told(
         diagnosis=diagnose(evidence),
         since=question.since,
         until=question.until,
+        subscribers=_subscribers(traced, evidence),
     )
+
+
+def _traced(question: MessageQuestion, context: InspectContext) -> InquiryAnswer[Sequence[SubscriberTrace]]:
+    """Each of them has a limit of its own; here only who is subscribed can fail."""
+    if context.sources.subscribers is None:
+        return InquiryAnswer(value=())
+    try:
+        return InquiryAnswer(value=context.sources.subscribers(question))
+    except PilotError as exc:
+        return InquiryAnswer(error=str(exc), hint=exc.hint)
+
+
+def _subscribers(
+    traced: InquiryAnswer[Sequence[SubscriberTrace]], evidence: MessageEvidence
+) -> InquiryAnswer[Sequence[SubscriberStory]]:
+    message = message_among(evidence.row, [*evidence.dead_letters, *evidence.other_dead_letters])
+    if traced.value is None:
+        return InquiryAnswer(error=traced.error, hint=traced.hint)
+    return InquiryAnswer(value=stories(traced.value, message))
 
 
 def _by_alias(

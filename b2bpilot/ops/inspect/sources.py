@@ -16,6 +16,7 @@ from b2bpilot.ops.inspect.dead_letters import DeadLetterSource
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.journals import Journals
 from b2bpilot.ops.inspect.source import InspectSource, Late, MessageQuestion, SourceAnswer, Unasked
+from b2bpilot.ops.inspect.subscribers import traces
 from b2bpilot.ops.logs.reading import function_names
 from b2bpilot.ops.retries import retries_of
 
@@ -55,6 +56,7 @@ def sources_of(environment: Environment, *, home: Path, twilio: InspectSource) -
         twilio=twilio,
         subscriptions=lambda line: _subscriptions(environment, line),
         retries=LambdaSettings(environment=environment),
+        subscribers=lambda question: traces(environment, question),
     )
 
 
