@@ -63,7 +63,7 @@ def test_a_deleted_subscription_is_told_by_its_stack(ask: Ask) -> None:
     (missing,) = found["missing"]
     assert found["exit_code"] == 1
     assert (missing["name"], missing["stack"]) == ("analytics", "analytics-b2b-pilot-local")
-    assert "--deployment-mode REVERT_DRIFT" in missing["commands"][0]
+    assert missing["commands"] == ["b2bpilot local down", "b2bpilot local up --fresh --subscriber DIR"]
 
 
 def test_a_message_is_told_at_each_subscriber(ask: Ask, subscribed: Subscribed) -> None:

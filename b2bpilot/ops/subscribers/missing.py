@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from b2bpilot.advice import LOCAL, Words, our_command
 from b2bpilot.aws.imports import DeployedWith, StackResource, deployed_with, importers, stack_resources
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.side_by_side import of_each
@@ -17,6 +18,8 @@ from b2bpilot.ops.subscribers.discovery import resource_name
 
 SUBSCRIPTION = "AWS::SNS::Subscription"
 ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}
+ANEW = (our_command("local", "down"), our_command("local", "up", "--fresh", "--subscriber", "DIR"))
+"""The emulator reverts no drift."""
 CHANGE_SET = "bring-back-the-subscription"
 NOTHING = DeployedWith(parameters=(), capabilities=())
 
@@ -37,7 +40,7 @@ class MissingSubscriber:
 
     name: str
     stack: str
-    commands: tuple[str, ...]
+    commands: tuple[Words, ...]
 
     @property
     def text(self) -> str:
@@ -84,7 +87,9 @@ def absence(
     ]
     return Absence(
         missing=tuple(
-            MissingSubscriber(name=_name(one, environment), stack=one.name, commands=_deploy(one))
+            MissingSubscriber(
+                name=_name(one, environment), stack=one.name, commands=_deploy(one, environment)
+            )
             for one in missing
         ),
         unknown=tuple(f"whether stack {one.name} is subscribed: {one.error}" for one in unread),
@@ -107,9 +112,11 @@ def ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
     )
 
 
-def _deploy(stack: ImportingStack) -> tuple[str, ...]:
+def _deploy(stack: ImportingStack, environment: Environment) -> tuple[Words, ...]:
     """CloudFormation believes that the subscription is there: an ordinary deploy of an unchanged template makes nothing. One that
     is told to revert drift makes it anew (docs/aws-facts.md#reverting-drift)."""
+    if environment.name == LOCAL:
+        return ANEW
     where = f"--stack-name {shlex.quote(stack.name)} --change-set-name {CHANGE_SET}"
     parameters = " ".join(f"ParameterKey={name},UsePreviousValue=true" for name in stack.deployed.parameters)
     capabilities = " ".join(stack.deployed.capabilities)
