@@ -58,6 +58,14 @@ BROKEN = {
         "needs parameters that are not known here: Bucket",
     ),
     "no handler": (changed("      Handler: handler.handler\n", ""), "a function has no Handler"),
+    "another language": (
+        changed("Runtime: python3.13", "Runtime: nodejs22.x"), "the runtime of handler.handler is nodejs22.x, not python",
+    ),
+    "two handlers of one name": (
+        changed("Resources:\n", "Resources:\n  Other:\n    Type: AWS::Serverless::Function\n"
+                "    Properties: {Handler: handler.handler, CodeUri: ..}\n"),
+        "two functions have the handler handler.handler",
+    ),
     "no code": (changed("CodeUri: .", "CodeUri: nowhere"), "its code {folder}/nowhere is no folder"),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ ENVIRONMENT_PARAMETER, DATABASE_PARAMETER = "Environment", "DatabaseSecretArn"
 """What a subscriber's template is given here."""
 MAKE_ONE = "make one with " + our_command("subscribers", "new", "NAME")
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
+PYTHON = "python"
 QUEUE = "AWS::SQS::Queue"
 TOPIC_EXPORT = "b2b-pilot-${Environment}-TopicArn"
 """What a subscriber's template imports (decision 38)."""
@@ -181,13 +182,23 @@ def _text_of(argument: Any) -> Any:
 def _code(path: Path, template: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """Handlers, and the folder that each is imported from. Raises SettingsInvalid."""
     common = _section(_section(template, "Globals"), "Function")
+    found: dict[str, Path] = {}
     for function in _resources(template, *FUNCTIONS):
         said = {**common, **function}
         handler, uri = said.get("Handler"), said.get("CodeUri", ".")
-        folder = path / uri if isinstance(uri, str) else path
-        if not isinstance(handler, str) or not folder.is_dir():
-            what = (
-                f"its code {folder} is no folder" if isinstance(handler, str) else "a function has no Handler"
-            )
+        folder = (path / uri if isinstance(uri, str) else path).resolve()
+        if what := _unfit(handler, folder, str(said.get("Runtime", PYTHON)), found):
             raise SettingsInvalid(f"{path / TEMPLATE} cannot be run here: {what}")
-        yield handler, folder.resolve()
+        found[str(handler)] = folder
+    yield from found.items()
+
+
+def _unfit(handler: Any, folder: Path, runtime: str, found: Mapping[str, Path]) -> str | None:
+    """Why a function cannot be run, if it cannot."""
+    if not isinstance(handler, str):
+        return "a function has no Handler"
+    if not runtime.startswith(PYTHON):
+        return f"the runtime of {handler} is {runtime}, not {PYTHON}"
+    if not folder.is_dir():
+        return f"its code {folder} is no folder"
+    return None if found.get(handler, folder) == folder else f"two functions have the handler {handler}"
