@@ -105,9 +105,12 @@ def test_an_environment_that_does_not_answer_hinders_nobody(run: Run, here: Path
         nobody.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         silent = run(*NEW, "analytics", "-e", "staging", "--endpoint-url", endpoint)
+    stopped = run(*NEW, "audit", "-e", "local")
     unknown = run(*NEW, "billing", "-e", "stagging")
 
     assert (silent.exit_code, (here / "analytics").is_dir()) == (0, True)
+    assert (stopped.exit_code, (here / "audit").is_dir()) == (0, True), stopped.stderr
+    assert "Whether local has a subscriber audit already is unknown: " in stopped.stderr
     assert "Whether staging has a subscriber analytics already is unknown: " in silent.stderr
     assert (unknown.exit_code, (here / "billing").exists()) == (2, False)
 

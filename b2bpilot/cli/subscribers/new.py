@@ -8,7 +8,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.errors import AwsError, UsageError
+from b2bpilot.errors import AwsError, LocalEnvironmentError, UsageError
 from b2bpilot.ops.subscribers.new_filter import DEFAULT
 from b2bpilot.ops.subscribers.new_folder import Protocol
 from b2bpilot.paths import absolute
@@ -74,7 +74,7 @@ def _require_untaken(pilot: Pilot, name: str) -> None:
         return
     try:
         taken = is_taken(pilot.environment, name)
-    except AwsError as exc:
+    except (AwsError, LocalEnvironmentError) as exc:
         pilot.output.notice(
             f"Whether {pilot.environment_name} has a subscriber {name} already is unknown: {exc}"
         )
