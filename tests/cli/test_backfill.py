@@ -165,30 +165,50 @@ def _set_policy(arn: str, policy: Any) -> None:
     subscription.attributes["FilterPolicy"] = json.dumps(policy or {})
 
 
+QUEUES = f"arn:aws:sqs:{REGION}:{ACCOUNT}"
 UNREACHABLE = {
-    "nobody": (2, "NAME: nobody called 'nobody' is subscribed to the topic"),
-    "processor": (5, "the processor stores the messages that this table has"),
-    "gone": (5, "the function of subscriber gone does not exist"),
-    "lost": (5, "the queue of subscriber lost does not exist"),
-    "afar": (5, "subscriber afar is in account 999999999999"),
-    "https://example.com/hook": (5, "is reached by https: a backfill sends to functions and queues only"),
-    "nothing": (5, "the filter policy of nothing accepts no kind of message"),
+    "nobody": (None, 2, "NAME: nobody called 'nobody' is subscribed to the topic"),
+    "processor": (
+        ("lambda", f"{FUNCTIONS}:{OUTPUTS['ProcessorFunctionName']}"),
+        5,
+        "the processor stores the messages that this table has",
+    ),
+    "gone": (
+        ("lambda", f"{FUNCTIONS}:gone-b2b-pilot-staging"),
+        5,
+        "the function of subscriber gone does not",
+    ),
+    "lost": (("sqs", f"{QUEUES}:lost-b2b-pilot-staging"), 5, "the queue of subscriber lost does not exist"),
+    "ordered.fifo": (("sqs", f"{QUEUES}:ordered.fifo"), 5, "subscriber ordered.fifo is a FIFO queue"),
+    "afar": (
+        ("sqs", f"arn:aws:sqs:{REGION}:999999999999:afar-b2b-pilot-staging"),
+        5,
+        "subscriber afar is in account 999999999999",
+    ),
+    "https://example.com/hook": (
+        ("https", "https://example.com/hook"),
+        5,
+        "is reached by https: a backfill sends to functions and queues only",
+    ),
 }
 
 
 def test_whom_it_cannot_send_to_is_told_in_one_line(run: Run, staging: Staging) -> None:
-    subscribe(staging, "lambda", f"{FUNCTIONS}:{OUTPUTS['ProcessorFunctionName']}")
-    subscribe(staging, "lambda", f"{FUNCTIONS}:gone-b2b-pilot-staging")
-    subscribe(staging, "sqs", f"arn:aws:sqs:{REGION}:{ACCOUNT}:lost-b2b-pilot-staging")
-    subscribe(staging, "sqs", f"arn:aws:sqs:{REGION}:999999999999:afar-b2b-pilot-staging")
-    subscribe(staging, "https", "https://example.com/hook")
-    queue(staging, "nothing", {"source": ["fax"]})
-
-    for name, (exit_code, says) in UNREACHABLE.items():
+    for name, (endpoint, exit_code, says) in UNREACHABLE.items():
+        arn = subscribe(staging, *endpoint) if endpoint else None
         result = run("subscribers", "backfill", name, *ENV, *SINCE, "--yes")
         assert result.exit_code == exit_code
         (error,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
         assert says in error
+        if arn:
+            client("sns").unsubscribe(SubscriptionArn=arn)
+
+
+def test_a_filter_policy_that_lets_nothing_through_is_refused(run: Run, staging: Staging) -> None:
+    queue(staging, "nothing", {"source": ["fax"]})
+    result = run("subscribers", "backfill", "nothing", *ENV, *SINCE, "--yes")
+    assert result.exit_code == 5
+    assert "the filter policy of nothing lets no message of b2bpilot's through, such as a" in result.stderr
 
 
 UNMEANT = {

@@ -15,6 +15,7 @@ from b2bpilot.cli.app import main
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.stack import delete, deploy_as
+from b2bpilot.pipeline.database import DatabaseManager
 from tests.local.conftest import Machine, Subscribed, machine
 from tests.local.polling import eventually
 from tests.local.subscriber_folders import TestSubscriber, write_subscriber
@@ -227,3 +228,31 @@ def test_a_changed_handler_is_used_without_a_deploy(subscribed: Subscribed) -> N
     eventually(lambda: ends_as("changed"), "the new code")
     code.write_text(before)
     eventually(lambda: ends_as("end"), "the old code again")
+
+
+def test_a_backfill_reaches_one_subscriber_which_skips_what_it_completed(
+    subscribed: Subscribed, subscriber: TestSubscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(subscribed.home))
+    both = (subscribed.analytics, subscribed.archive)
+    sent = subscribed.publish()
+    for each in both:
+        eventually(lambda each=each: completed(subscribed, each, sent), f"{sent} at {each.name}")
+    with DatabaseManager(subscribed.state.database_url) as rows:
+        eventually(lambda: rows.progress_of([sent]), "the processor's row")
+    this_one = ("--since", "1h", "--where", f"message.message_id == '{sent}'")
+
+    assert main(["subscribers", "backfill", subscriber.name, *this_one, "--yes", "-e", "local"]) == 0
+
+    eventually(lambda: len(events_of(subscriber, sent)) == 2, "the second delivery")
+    (first, second) = events_of(subscriber, sent)
+    assert ("backfill" in first, "backfill" in second) == (False, True)
+    (other,) = (each for each in both if each is not subscriber)
+    assert len(events_of(other, sent)) == 1
+    assert len(subscriber.stored(sent)) == 1
+    assert subscribed.deliveries(subscriber, sent) == [("completed", 1)]
+
+
+def events_of(subscriber: TestSubscriber, message_id: str) -> list[str]:
+    found = [json.dumps(line["event"]) for line in subscriber.lines("event")]
+    return [event for event in found if message_id in event]

@@ -43,13 +43,13 @@ def _require_reachable(found: Subscriber, environment: Environment) -> None:
         raise Refused(
             f"subscriber {found.name} is in account {account}: a backfill sends within account {ours} only"
         )
+    if endpoint.endswith(FIFO):
+        raise Refused(f"subscriber {found.name} is a FIFO queue: SNS delivers nothing to it from this topic")
     if found.exists is False:
         raise Refused(
             f"the {found.kind.value} of subscriber {found.name} does not exist: {endpoint}",
             hint="deploy its stack again, or delete its subscription",
         )
-    if endpoint.endswith(FIFO):
-        raise Refused(f"subscriber {found.name} is a FIFO queue: SNS delivers nothing to it from this topic")
 
 
 def _require_taking(found: Subscriber) -> None:
@@ -63,8 +63,9 @@ def _require_taking(found: Subscriber) -> None:
             hint=subscription.attributes_error.hint,
         )
     tried = coverage(subscription.filter_policy, subscription.filter_policy_scope)
-    if len(tried.lost) + len(tried.bare) == tried.tried:
+    if tried.rejects_all:
+        first = tried.lost[0]
         raise Refused(
-            f"the filter policy of {found.name} accepts no kind of message: {subscription.filter_policy}",
-            hint="correct it in its template, and deploy that",
+            f"the filter policy of {found.name} lets no message of b2bpilot's through, such as a {first.kind}: {first.why()}",
+            hint="correct it in the template of its stack, and deploy that",
         )
