@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from botocore.exceptions import ClientError
@@ -125,6 +126,29 @@ def describe(environment: str, access: AwsAccess) -> StackOutputs:
                 hint="check --env, --region and --profile",
             ) from exc
     return _outputs(stack)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackChange:
+    """The last thing that CloudFormation said of a stack: a deploy began, or ended, and when."""
+
+    status: str
+    at: datetime
+
+    @property
+    def is_changing(self) -> bool:
+        return self.status.endswith("_IN_PROGRESS")
+
+
+def last_change(stack_name: str, access: AwsAccess) -> StackChange:
+    """Return the stack's own newest event; those of its resources are left out. Raises AwsError."""
+    client: CloudFormationClient = access.client("cloudformation", TIMEOUTS)
+    with translated("cloudformation:DescribeStackEvents"):
+        for page in client.get_paginator("describe_stack_events").paginate(StackName=stack_name):
+            for event in page["StackEvents"]:
+                if event.get("PhysicalResourceId") == event["StackId"]:
+                    return StackChange(status=event.get("ResourceStatus", ""), at=event["Timestamp"])
+    raise AwsError(f"CloudFormation has no event of stack {stack_name}")
 
 
 def environments(client: CloudFormationClient) -> list[str]:

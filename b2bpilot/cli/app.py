@@ -71,6 +71,9 @@ COMMANDS = {
     "deploy": CommandPath(
         "b2bpilot.cli.deploy.command:deploy", "Build the functions of this checkout and deploy them."
     ),
+    "delivery": CommandPath(
+        "b2bpilot.cli.delivery.command:delivery", "Show how messages get to the processor, and change it."
+    ),
     "local": CommandPath("b2bpilot.cli.local.app:app", "Run the whole system on this machine."),
     "submissions": CommandPath(
         "b2bpilot.cli.submissions.app:app", "List and show rows of the table, and publish them again."

@@ -33,6 +33,10 @@ OUTPUTS = {
     "DashboardName": "b2b-pilot-staging",
     "ProcessorReservedConcurrency": "10",
     "StaleAfterMinutes": "15",
+    "Delivery": "topic",
+    "MessageQueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/b2b-pilot-staging-MessageQueue-1",
+    "MessageQueueArn": "arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-staging-MessageQueue-1",
+    "MessageMappingId": "9c3a8d2e-1f6b-4a7d-8e45-3b2a1c0d9e8f",
 }
 
 

@@ -180,7 +180,7 @@ def test_a_group_is_said_to_be_one(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("B2B979", "did you mean B2B099, B2B097, B2B079?"),
+        ("B2B979", "did you mean B2B179, B2B099, B2B097?"),
         ("DeadLetterAlarm", "did you mean dlq, oldest-dead-letter, dead-letter-errors?"),
         ("DLQAlarm", "did you mean dlq?"),
         ("79", "did you mean B2B079?"),

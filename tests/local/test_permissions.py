@@ -34,6 +34,7 @@ ASKED = (
     ("status", ""),
     ("verify", "--with-twilio"),
     ("diagnose", ""),
+    ("delivery", "--to queue"),
     ("migrate", "--yes"),
     ("submissions list", ""),
     ("submissions stuck", ""),

@@ -26,6 +26,7 @@ FUNCTIONS = tuple(
 )
 PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-background-processor-{environment}"
 REDRIVER = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-dead-letter-redriver-{environment}"
+MESSAGE_QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-{environment}-MessageQueue-*"
 SUBSCRIBERS_FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:*-b2b-pilot-{environment}"
 SUBSCRIBERS_QUEUES = "arn:{partition}:sqs:{region}:{account}:*-b2b-pilot-{environment}"
 SUBSCRIBERS_DEAD_LETTERS = f"{SUBSCRIBERS_QUEUES}-dlq"
@@ -51,6 +52,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudformation:CreateChangeSet": (STACK,),
     "cloudformation:DescribeChangeSet": (STACK,),
     "cloudformation:DescribeStackResources": (ANYTHING,),
+    "cloudformation:DescribeStackEvents": (STACK,),
     "cloudformation:DescribeStacks": (STACK, SUBSCRIBERS_STACKS),
     "cloudformation:ExecuteChangeSet": (STACK,),
     "cloudformation:GetTemplate": (STACK,),
@@ -83,7 +85,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sns:Publish": (TOPIC,),
     "sqs:ChangeMessageVisibility": (QUEUE,),
     "sqs:DeleteMessage": (QUEUE,),
-    "sqs:GetQueueAttributes": (QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
+    "sqs:GetQueueAttributes": (QUEUE, MESSAGE_QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
     "sqs:GetQueueUrl": (QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
     "sqs:ReceiveMessage": (QUEUE,),
     "sqs:SendMessage": (QUEUE, SUBSCRIBERS_QUEUES),
@@ -170,6 +172,14 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "verify": CHECKED,
     "diagnose": (*(action for action in CHECKED if action != "sns:Publish"), *STORY),
     "migrate": ROWS,
+    "delivery": (
+        *FIND,
+        *OWNERS,
+        "cloudformation:DescribeStackEvents",
+        "cloudwatch:GetMetricData",
+        "lambda:GetEventSourceMapping",
+        "sqs:GetQueueAttributes",
+    ),
     "deploy": (
         *FIND,
         "cloudformation:CreateChangeSet",

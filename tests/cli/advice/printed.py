@@ -121,6 +121,7 @@ def _likely(text: str) -> str:
         "status": "failed",
         "SubmissionStatus.ABANDONED": "abandoned",
         "name": "text",
+        "to": "queue",
         "first.id": "G1",
         "group.sample": ID,
         "group.id": "G1",

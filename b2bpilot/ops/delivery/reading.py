@@ -1,0 +1,80 @@
+"""How messages get to the processor at this moment, and where some of them are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from b2bpilot.aws.mappings import EventSourceMapping, MappingReading
+from b2bpilot.aws.metrics import Metric, read
+from b2bpilot.aws.queue_attributes import Counters, counters
+from b2bpilot.aws.stack import StackChange, last_change
+from b2bpilot.aws.subscriptions import subscriptions
+from b2bpilot.errors import AwsError, Refused
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscribers.health import is_processor_s
+
+METRIC_LAG = timedelta(minutes=10)
+MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReading:
+    """`oldest` is how long the oldest message has been in the queue; None where CloudWatch does not say, which is no 0.
+
+    `protocols` are those by which SNS names the processor's subscriptions.
+    """
+
+    mode: str
+    protocols: frozenset[str]
+    mapping: MappingReading
+    queue: Counters
+    oldest: timedelta | None
+    dead_letters: Counters
+    change: StackChange
+    now: datetime
+
+    @property
+    def since_change(self) -> timedelta:
+        """How long ago its last deploy ended: the mode is at least as old."""
+        return self.now - self.change.at
+
+
+def read_delivery(environment: Environment) -> DeliveryReading:
+    """Raises Refused for a stack of the release before, and AwsError."""
+    stack, access = environment.stack, environment.access
+    if not stack.message_mapping_id:
+        raise Refused(
+            f"stack {stack.stack_name} has one way of delivery, the topic: its template is of the release before",
+            hint="deploy this version's template.yaml to it",
+        )
+    client = access.client("sqs")
+    found = subscriptions(access, stack.topic_arn)
+    return DeliveryReading(
+        mode=stack.delivery,
+        protocols=frozenset(one.protocol for one in found if is_processor_s(one, stack)),
+        mapping=EventSourceMapping.connect(stack.message_mapping_id, access=access).read(),
+        queue=counters(client, stack.message_queue_url),
+        oldest=_oldest(environment),
+        dead_letters=counters(client, stack.dead_letter_queue_url),
+        change=last_change(stack.stack_name, access),
+        now=access.clock.now(),
+    )
+
+
+def _oldest(environment: Environment) -> timedelta | None:
+    name = environment.stack.message_queue_arn.rpartition(":")[2]
+    metric = Metric(
+        namespace="AWS/SQS",
+        name="ApproximateAgeOfOldestMessage",
+        dimensions={"QueueName": name},
+        stat="Maximum",
+    )
+    until = environment.access.clock.now()
+    try:
+        points = read(
+            environment.access, [metric], since=until - METRIC_LAG, until=until, period_seconds=MINUTE
+        )[metric]
+    except AwsError:
+        return None
+    return timedelta(seconds=points[-1].value) if points else None

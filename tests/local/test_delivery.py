@@ -1,0 +1,63 @@
+"""`b2bpilot delivery` on the deployed template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from b2bpilot.cli.app import main
+from tests.cli.conftest import Result
+from tests.local.conftest import Machine
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+    monkeypatch.setenv("B2BPILOT_ENV", "local")
+
+    def run(*arguments: str) -> Result:
+        exit_code = main(list(arguments))
+        captured = capsys.readouterr()
+        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
+
+    return run
+
+
+def test_it_shows_the_mode_and_the_way_to_another(run: Run) -> None:
+    shown = run("delivery", "-o", "json").document
+    assert (shown["mode"], shown["mapping"]) == ("topic", "Disabled")
+    assert (shown["subscribed_by_topic"], shown["subscribed_by_queue"]) == (True, False)
+
+    plan = run("delivery", "--to", "queue", "--dry-run")
+    assert plan.exit_code == 0
+    assert plan.stdout.index("Delivery: topic-and-queue") < plan.stdout.index("Delivery: queue")
+
+
+def test_a_wait_ends_with_the_next_deploy_or_says_what_is_not_so_yet(run: Run, environment: Machine) -> None:
+    assert "Delivery: topic-and-queue" in run("delivery", "--to", "queue", "--wait").stdout
+
+    url = environment.stack_output("MessageQueueUrl")
+    environment.client("sqs").send_message(QueueUrl=url, MessageBody="left")
+    try:
+        left = run("delivery", "--to", "topic", "--wait", "1s")
+    finally:
+        environment.client("sqs").purge_queue(QueueUrl=url)
+    assert left.exit_code == 1
+    assert "not yet, after 1 s: about 1 message in the message queue, and nothing takes them" in left.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--to", "lambda"), "'lambda' is no mode of delivery"),
+        (("--wait",), "--wait and --dry-run need --to"),
+        (("--to", "queue", "--wait", "--dry-run"), "--wait cannot be used with --dry-run"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_line(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    result = run("delivery", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
