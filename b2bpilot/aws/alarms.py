@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 VISIBLE = "ApproximateNumberOfMessagesVisible"
+AGE = "ApproximateAgeOfOldestMessage"
 
 
 class AlarmState(StrEnum):
@@ -49,29 +50,23 @@ class Alarm:
         """Whether it counts what is visible in the queue: SQS's metrics lag, and such an alarm outlasts its queue."""
         return self.metric == VISIBLE and self.dimensions.get("QueueName") == queue
 
+    def watches_dead_letters_of(self, queue: str) -> bool:
+        """Whether it rings for what lies in the queue, by number or by age."""
+        return self.metric in (VISIBLE, AGE) and self.dimensions.get("QueueName") == queue
 
-def alarms(access: AwsAccess, prefix: str, *, timeouts: Timeouts | None = None) -> list[Alarm]:
-    """Return the metric alarms whose names begin with `prefix`, by name. Raises AwsError."""
+
+def alarms(access: AwsAccess, prefix: str = "", *, timeouts: Timeouts | None = None) -> list[Alarm]:
+    """Return the metric alarms whose names begin with `prefix`, by name; all of the region without one. Raises AwsError."""
     client: CloudWatchClient = access.client("cloudwatch", timeouts)
     with translated("cloudwatch:DescribeAlarms"):
-        pages = client.get_paginator("describe_alarms").paginate(
-            AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"]
+        paginator = client.get_paginator("describe_alarms")
+        pages = (
+            paginator.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
+            if prefix
+            else paginator.paginate(AlarmTypes=["MetricAlarm"])
         )
         found = [alarm for page in pages for alarm in page.get("MetricAlarms", [])]
     return sorted(map(_alarm, found), key=lambda alarm: alarm.name)
-
-
-def alarms_of_queue(
-    access: AwsAccess, queue: str, metric: str = VISIBLE, *, timeouts: Timeouts | None = None
-) -> list[Alarm]:
-    """Return the alarms on one metric of a queue, whatever they are called. Raises AwsError."""
-    client: CloudWatchClient = access.client("cloudwatch", timeouts)
-    with translated("cloudwatch:DescribeAlarmsForMetric"):
-        answer = client.describe_alarms_for_metric(
-            Namespace="AWS/SQS", MetricName=metric, Dimensions=[{"Name": "QueueName", "Value": queue}]
-        )
-    found = [_alarm(alarm) for alarm in answer.get("MetricAlarms", [])]
-    return [alarm for alarm in found if alarm.dimensions.get("QueueName") == queue]
 
 
 def _alarm(answer: MetricAlarmTypeDef) -> Alarm:

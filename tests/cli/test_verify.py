@@ -324,7 +324,7 @@ def test_the_cost_of_a_stack_begins_with_the_stack_in_plain_figures(run: Run, st
     assert re.fullmatch(r"Since the stack was created, \d+ s ago, and a whole month like it", first)
     assert pipeline.split() == ["this", "pipeline", "under", "$0.01", "not", "known"]
     assert monitoring.split()[-4:] == ["under", "$0.01", "not", "known"]
-    assert "what is charged whatever runs is $8.00 a month" in found.stdout
+    assert "what is charged whatever runs is $8.10 a month" in found.stdout
     assert not re.search(r"\$[\d.]+e", found.stdout)
     cost = document.document["cost"]
     assert cost["since_creation"] is True

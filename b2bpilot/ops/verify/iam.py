@@ -59,7 +59,6 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudformation:ListImports": (ANYTHING,),
     "cloudformation:ListStackResources": (SUBSCRIBERS_STACKS,),
     "cloudwatch:DescribeAlarms": (ANYTHING,),
-    "cloudwatch:DescribeAlarmsForMetric": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
     "iam:SimulatePrincipalPolicy": (*ROLES, SUBSCRIBERS_ROLES),
     "kms:DescribeKey": (ANYTHING,),

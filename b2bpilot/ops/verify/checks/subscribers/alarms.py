@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from b2bpilot.aws.alarms import VISIBLE, alarms_of_queue
+from b2bpilot.aws.alarms import VISIBLE, Alarm
+from b2bpilot.aws.alarms import alarms as all_alarms
 from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
-from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each, of_own_account
-
-AGE = "ApproximateAgeOfOldestMessage"
 
 
 def _watched(deployment: Deployment, one: Subscriber) -> Answer:
@@ -26,9 +25,12 @@ def _watched(deployment: Deployment, one: Subscriber) -> Answer:
 
 
 def _alarms(deployment: Deployment, arn: str) -> list[str]:
-    access, name = access_to(deployment, arn), arn.rpartition(":")[2]
-    found = alarms_of_queue(access, name, VISIBLE) or alarms_of_queue(access, name, AGE)
-    return [one.name for one in found]
+    """One list of all alarms for all subscribers: CloudWatch answers few questions a second."""
+    region, name = arn.split(":")[3], arn.rpartition(":")[2]
+    found: list[Alarm] = deployment.ask(
+        ("all alarms", region), lambda: all_alarms(access_to(deployment, arn), timeouts=PROBE_TIMEOUTS)
+    )
+    return [one.name for one in found if one.watches_dead_letters_of(name)]
 
 
 def _alarm(deployment: Deployment, arn: str) -> str:
@@ -51,7 +53,7 @@ CHECKS = (
         why="SQS deletes dead letters after the queue's retention, 14 days at most, seen or not.",
         probe=of_each(of_own_account(_watched)),
         severity=Severity.WARNING,
-        actions=(*READ, "cloudwatch:DescribeAlarmsForMetric"),
+        actions=(*READ, "cloudwatch:DescribeAlarms"),
         needs=("B2B030",),
     ),
 )
