@@ -10,6 +10,7 @@ from functools import partial
 from b2bpilot.aws.logs import LogGroup, LogGroupMissing
 from b2bpilot.aws.policies import where
 from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.subscriptions import subscriptions
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.asking import Inquiry, InquiryAnswer
 from b2bpilot.ops.backfill.rebuild import message_of
@@ -19,8 +20,9 @@ from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.subscribers.activity import backlog
-from b2bpilot.ops.subscribers.discovery import Subscriber, recipient_of, resource_name, subscribers_of
+from b2bpilot.ops.subscribers.discovery import Subscriber, recipient_of, resource_name, subscribers_among
 from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation, evaluate_all
+from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import UserSubmission
@@ -98,14 +100,15 @@ class SubscriberStory:
 
 def traces(environment: Environment, question: MessageQuestion) -> list[SubscriberTrace]:
     """Ask all but the processor, side by side, each with a limit. Raises AwsError when nobody could say who is subscribed."""
+    listed = subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    others = [one for one in listed if not is_processor_s(one, environment.stack)]
     asked = [
         (
             one,
             Inquiry(partial(_log, one, environment, question), seconds=SECONDS),
             Inquiry(partial(_dead_letters, one, environment, question), seconds=SECONDS),
         )
-        for one in subscribers_of(environment)
-        if not one.is_processor
+        for one in subscribers_among(environment, others)
     ]
     return [
         SubscriberTrace(subscriber=one, log=log.answer(), dead_letters=dead_letters.answer())
