@@ -89,6 +89,9 @@ def test_a_redrive_of_a_subscriber_repairs_it_and_leaves_the_processor_s_rows(
     eventually(queue.all, "the dead letter of analytics")
     analytics.order.unlink()
 
+    listed = cli("dlq", "list", "--subscriber", "analytics")[1]
+    assert listed.startswith("Subscriber analytics:\nG1  1 exception: analytics is broken")
+
     exit_code, out, err = cli("dlq", "redrive", "--subscriber", "analytics", "--yes")
 
     assert exit_code == 0, out + err
@@ -158,7 +161,10 @@ def test_a_subscriber_with_a_queue_gets_its_messages_by_either_route(
         (["--subscriber", "analytics", "--via", "queue"], "no queue stands before its function"),
         (["--subscriber", "archive", "--via", "async"], "its function takes events of its queue"),
         (["--via", "queue"], "no queue stands before the processor"),
-        (["--subscriber", "analytics", "--engine", "lambda"], "--engine cannot be used with --subscriber"),
+        (
+            ["--subscriber", "analytics", "--engine", "lambda"],
+            "--engine lambda redrives the processor's alone",
+        ),
         (["--subscriber", "analytics", "--wait", "5s"], "--wait cannot be used with --subscriber"),
         (["--subscriber", "analytics", "--include-completed"], "--include-completed cannot be used"),
         (["--subscriber", "nobody"], "nobody called 'nobody' is subscribed"),

@@ -122,12 +122,15 @@ def _print(pilot: Pilot, lines: IO[bytes]) -> None:
 def _show(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     from b2bpilot.ops.dead_letters.causes import owners_of
 
-    what = f"{dead_letters(len(found.found))}{group_view.of_group(found.names, selection)}"
+    subscriber = pilot.environment.subscriber
+    of = f" of subscriber {subscriber}" if subscriber else ""
+    what = f"{dead_letters(len(found.found))}{of}{group_view.of_group(found.names, selection)}"
     if file == STDOUT:
         pilot.output.notice(f"Exported {what}")
     else:
         fields = {
             "file": file,
+            "subscriber": subscriber,
             "letters": len(found.found),
             "group": group_view.cause_fields(found.names, selection),
             "saw": found.saw,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
+from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.recipient import Recipient
@@ -57,7 +57,11 @@ def _recipients(pilot: Pilot) -> Iterator[tuple[str, Recipient | PilotError]]:
 
     environment = pilot.environment
     yield PROCESSOR, environment.recipient
-    others: Sequence[Subscriber] = [one for one in subscribers_of(environment) if not one.is_processor]
+    try:
+        others: Sequence[Subscriber] = [one for one in subscribers_of(environment) if not one.is_processor]
+    except AwsError as exc:
+        yield "others", exc
+        return
     pilot.remember_subscribers(others)
     queues: set[tuple[str, str]] = set()
     for one in sorted(others, key=lambda one: one.name):

@@ -56,6 +56,8 @@ def list_(
         _watch(pilot, selection, interval, exit_code=exit_code)
         return
     else:
+        if subscriber := pilot.environment.subscriber:
+            pilot.output.lines([f"Subscriber {subscriber}:"])
         look = _list(pilot, selection).look
         found_any = bool(look.found) or not look.is_complete
     if exit_code and found_any:
@@ -134,4 +136,6 @@ def _show(pilot: Pilot, found: DeadLetterListing, *, now: datetime, is_one_of_se
     rows: Iterator[Row] = (Row(fields=group_view.fields(group), columns={}) for group in found.groups)
     output.rows("groups", rows)
     if output.format is Format.JSON:
-        output.record(group_view.summary_fields(found), text=())
+        subscriber = pilot.environment.subscriber
+        whose = {"subscriber": subscriber} if subscriber else {}
+        output.record({**whose, **group_view.summary_fields(found)}, text=())

@@ -75,12 +75,8 @@ MEANINGLESS_INSIDE_AWS = {
     "force": "--force",
 }
 """By their parameters: what the redriver does not know, its proof does not wait for, or its run is not limited by."""
-MEANINGLESS_WITHOUT_ROWS = {
-    "engine": "--engine",
-    "include_completed": "--include-completed",
-    "wait": "--wait",
-}
-"""What the stack has for the processor alone, or asks its rows."""
+MEANINGLESS_WITHOUT_ROWS = {"include_completed": "--include-completed", "wait": "--wait"}
+"""What asks the rows."""
 
 
 def redrive(
@@ -148,6 +144,11 @@ def _require_meaningful(ctx: typer.Context, pilot: Pilot, engine: RedriveEngine)
     """Raises UsageError for an option that would be ignored, its default included when it was typed."""
     if pilot.subscriber and (subscriber := pilot.environment.subscriber):
         _refuse(ctx, MEANINGLESS_WITHOUT_ROWS, f"--subscriber {subscriber}")
+        if engine is RedriveEngine.LAMBDA:
+            raise UsageError(
+                f"--engine lambda redrives the processor's alone, not those of subscriber {subscriber}",
+                hint="leave it out",
+            )
     if engine is RedriveEngine.LAMBDA:
         _refuse(ctx, MEANINGLESS_INSIDE_AWS, "--engine lambda")
 
