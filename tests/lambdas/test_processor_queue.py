@@ -12,10 +12,21 @@ import pytest
 from moto import mock_aws
 
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.dead_letter import event_for_invoke, read_dead_letter
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.outcome import AnswerProof, proof_in
 from lambdas.background_processor import handler as processor
 from tests.aws_clients import client
-from tests.events import envelope, message, queue_event, queue_record, raw_record, sns_event
+from tests.events import (
+    envelope,
+    message,
+    ours,
+    queue_event,
+    queue_record,
+    raw_record,
+    received,
+    sns_event,
+)
 
 
 class Context:
@@ -164,3 +175,23 @@ def test_a_database_that_is_gone_loses_nothing_of_the_batch(
     answer = processor.handler(queue_event(*records), Context())
 
     assert named(answer) == [one["messageId"] for one in records]
+
+
+def test_two_dead_letters_that_both_paths_left_of_one_message_make_one_row(
+    queue: Queue, database_url: str
+) -> None:
+    """Lambda's event and the queue's envelope, redriven by the route `invoke`: each is answered, so each may be deleted."""
+    sent = message()
+    moved = received(envelope(sent))
+    moved["Attributes"]["DeadLetterQueueSourceArn"] = queue.arn
+    by_topic, by_queue = (ours(read_dead_letter(one)) for one in (received(sns_event(sent)), moved))
+
+    answers = [
+        processor.handler(event_for_invoke(one, run_id="r1"), Context()) for one in (by_topic, by_queue)
+    ]
+
+    assert answers == [{"outcomes": ["stored"]}, {"outcomes": ["duplicate"]}]
+    assert [proof_in(answer) for answer in answers] == [AnswerProof.COMPLETED] * 2
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT attempts FROM b2b_pilot_user_submissions").fetchall()
+    assert rows == [(1,)]

@@ -148,6 +148,13 @@ def _pipeline(used: Usage, prices: Prices) -> Iterator[CostItem]:
     yield CostItem(
         name="dead-letter queue", quantity=used.queue_requests, unit="requests", price=prices.sqs_request
     )
+    if used.message_queue_requests:
+        yield CostItem(
+            name="message queue",
+            quantity=used.message_queue_requests,
+            unit="requests",
+            price=prices.sqs_request,
+        )
 
 
 def _monitoring(used: Usage, prices: Prices) -> Iterator[CostItem]:

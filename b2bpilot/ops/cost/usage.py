@@ -63,6 +63,8 @@ class Usage:
     duplicates: float | None
     secrets: int
     is_since_creation: bool = False
+    message_queue_requests: float | None = None
+    """Of the queue between topic and processor, empty polls among them: none while `Delivery` is topic."""
 
     @property
     def elapsed(self) -> timedelta:
@@ -104,6 +106,7 @@ def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usa
         duplicates=found["duplicates"],
         secrets=_secrets(environment.stack),
         is_since_creation=since > first,
+        message_queue_requests=found["message_queue_requests"],
     )
 
 
@@ -136,6 +139,11 @@ def _metrics(stack: StackOutputs) -> dict[str, list[Metric]]:
         "published": [_metric("AWS/SNS", "NumberOfMessagesPublished", TopicName=_last(stack.topic_arn))],
         "webhook_requests": [_metric("AWS/ApiGateway", "Count", ApiId=stack.api_id)],
         "log_bytes": [_metric("AWS/Logs", "IncomingBytes", LogGroupName=group) for group in groups],
+        "message_queue_requests": [
+            _metric("AWS/SQS", name, QueueName=_last(stack.message_queue_arn))
+            for name in QUEUE_REQUESTS
+            if stack.message_queue_arn
+        ],
         "queue_requests": [
             Metric(namespace="AWS/SQS", name=name, dimensions=queue) for name in QUEUE_REQUESTS
         ],

@@ -218,3 +218,11 @@ def test_the_estimate_counts_the_alarms_and_metrics_of_the_template() -> None:
 )
 def test_one_of_a_thing_is_told_as_one(unit: str, told: str) -> None:
     assert singular(unit) == told
+
+
+def test_the_message_queue_is_priced_by_what_was_asked_of_it_and_left_out_where_nothing_was() -> None:
+    asked = estimate(replace(used(), message_queue_requests=1_000_000.0))
+    assert item(asked, "message queue").dollars == Decimal("0.4")
+    for nothing in (None, 0.0):
+        bill = estimate(replace(used(), message_queue_requests=nothing))
+        assert "message queue" not in {one.name for one in bill.pipeline}
