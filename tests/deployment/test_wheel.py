@@ -69,6 +69,12 @@ def test_a_subscribers_folder_is_written(environment: Path, empty: Path) -> None
 
     assert "analytics-b2b-pilot-" in (empty / "analytics/template.yaml").read_text()
     assert '@once("analytics")' in (empty / "analytics/handler.py").read_text()
+    assert {path.name for path in (empty / "analytics").iterdir()} >= {
+        ".gitignore",
+        "Makefile",
+        "once.py",
+        "rds.pem",
+    }
 
 
 def test_the_cas_of_rds_are_there(environment: Path) -> None:
