@@ -87,14 +87,13 @@ def groups(ctx: typer.Context) -> Known:
 
 def subscribers(ctx: typer.Context) -> Known:
     """Those that an earlier command found, and the one that every environment has."""
-    pilot = _pilot(ctx)
-    environment = pilot.given.get("env") or pilot.settings.environment
-    found = remembered.subscribers(pilot.runs_home, str(environment))
-    return [("processor", "this environment's"), *found.items()]
+    return [("processor", "this environment's"), *other_subscribers(ctx)]
 
 
 def other_subscribers(ctx: typer.Context) -> Known:
-    return [name for name in subscribers(ctx) if name != "processor"]
+    pilot = _pilot(ctx)
+    environment = pilot.given.get("env") or pilot.settings.environment
+    return list(remembered.subscribers(pilot.runs_home, str(environment)).items())
 
 
 def _pilot(ctx: typer.Context) -> Pilot:

@@ -78,7 +78,6 @@ def backfill(
     from b2bpilot.ops.backfill.options import BackfillOptions
     from b2bpilot.ops.backfill.rebuild import ROWS
     from b2bpilot.ops.backfill.run import COMMAND, Backfill
-    from b2bpilot.ops.backfill.target import target
     from b2bpilot.ops.dead_letters.expression import Expression
     from b2bpilot.ops.table.database_proof import require_proven
 
@@ -92,7 +91,7 @@ def backfill(
         rate=rate,
         concurrency=concurrency,
     )
-    subscriber = target(pilot.environment, name)
+    subscriber = _subscriber(pilot, name)
     with pilot.table() as table:
         require_proven(table.proof, "nothing was sent")
         run = Backfill(database=table.database, subscriber=subscriber, options=options)
@@ -113,10 +112,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Send what is not known to be delivered: `b2bpilot runs resume`."""
     from b2bpilot.ops.backfill.options import BackfillOptions, stretch_from_journal
     from b2bpilot.ops.backfill.run import Backfill, require_whole_plan
-    from b2bpilot.ops.backfill.target import target
     from b2bpilot.ops.table.database_proof import require_proven
 
-    subscriber = target(pilot.environment, str(record.parameters["subscription"]))
+    subscriber = _subscriber(pilot, str(record.parameters["subscription"]))
     options = BackfillOptions.from_journal(record.parameters)
     require_whole_plan(options, record)
     with pilot.table() as table:
@@ -143,6 +141,15 @@ RUN = RunKind(
     total="messages",
     resume="b2bpilot.cli.subscribers.backfill:resume",
 )
+
+
+def _subscriber(pilot: Pilot, name: str) -> Subscriber:
+    from b2bpilot.ops.backfill.target import target
+    from b2bpilot.ops.subscribers.discovery import subscribers_of
+
+    found = subscribers_of(pilot.environment)
+    pilot.remember_subscribers([one for one in found if not one.is_processor])
+    return target(pilot.environment, found, name)
 
 
 def _rows(pilot: Pilot, database: DatabaseManager, since: str, until: str | None) -> Stretch | None:

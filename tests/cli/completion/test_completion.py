@@ -225,3 +225,12 @@ def test_zsh_gets_a_help_that_has_room_and_a_mark_where_it_was_cut(
     monkeypatch.setenv("COLUMNS", columns)
 
     assert f"'--wait:{told}'" in run().stdout
+
+
+def test_a_backfill_is_offered_the_subscribers_that_were_seen_and_not_the_processor(
+    offered: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path))
+    remember_subscribers(tmp_path, "staging", {"analytics": "a function", "archive": "a queue"})
+
+    assert offered("subscribers", "backfill", "-e", "staging", "") == ["analytics", "archive"]
