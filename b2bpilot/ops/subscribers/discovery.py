@@ -82,13 +82,8 @@ def subscribers_among(environment: Environment, found: Sequence[Subscription]) -
     return of_each(lambda one: _subscriber(one, environment), found)
 
 
-def named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:
-    """Return the subscriber of this short name, resource name, endpoint or subscription ARN. Raises UsageError, AwsError."""
-    return one_of(subscribers_of(environment), text, said_as=said_as)
-
-
 def one_of(found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber") -> Subscriber:
-    """Return the same of those that were found. Raises UsageError."""
+    """Return the one of this short name, resource name, endpoint or subscription ARN. Raises UsageError."""
     matching = [one for one in found if text in one.names]
     if len(matching) == 1 or (matching and all(one.is_processor for one in matching)):
         return matching[0]

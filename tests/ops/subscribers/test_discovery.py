@@ -21,7 +21,7 @@ from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.subscribers.discovery import (
     Subscriber,
     SubscriberKind,
-    named,
+    one_of,
     recipient_of,
     short_name,
     subscribers_of,
@@ -29,6 +29,11 @@ from b2bpilot.ops.subscribers.discovery import (
 from tests.ops.status.readings import STACK
 
 REGION = "eu-west-1"
+
+
+def named(environment: Environment, text: str) -> Subscriber:
+    """Ask AWS again each time."""
+    return one_of(subscribers_of(environment), text)
 
 
 class Team:
