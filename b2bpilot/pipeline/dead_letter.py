@@ -21,13 +21,16 @@ from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
 POISON_AFTER = 3
 MOST_ATTRIBUTES = 10
 """SNS discards what has more for a subscription with raw delivery (docs/aws-facts.md#raw-delivery)."""
+MOST_IN_A_QUEUE = 10
+"""SQS refuses a message with more (docs/aws-facts.md#sqs-source)."""
 TOPIC_MARKS = frozenset({"redrive_run_id", "redrive_attempt"})
 ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
 """The attributes in which Lambda says why it gave up."""
 Attributes = Mapping[str, Mapping[str, Any]]
 """SQS's own form: {name: {"DataType", "StringValue" or "BinaryValue"}}."""
 SOURCE = "DeadLetterQueueSourceArn"
-"""The system attribute in which SQS names the queue that it moved a message from (docs/aws-facts.md#sqs-source)."""
+"""The system attribute in which SQS names the queue that it moved a message from (docs/aws-facts.md#sqs-source). Nobody can
+set it, so what is put back into a dead-letter queue has it as an attribute of its own."""
 COUNT = re.compile("[0-9]{1,9}")
 SENDABLE = ("DataType", "StringValue", "BinaryValue")
 """What SQS takes of an attribute; it gives more."""
@@ -258,7 +261,9 @@ def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Attribut
             "Subject": None,
             "Message": body,
             "MessageAttributes": {
-                name: _as_sns_has_it(value) for name, value in attributes.items() if name not in ERRORS
+                name: _as_sns_has_it(value)
+                for name, value in attributes.items()
+                if name not in ERRORS | {SOURCE}
             },
         },
         subscription_arn=None,
@@ -352,7 +357,7 @@ def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLette
     given = received.get("Attributes")
     system = given if isinstance(given, dict) else {}
     count = str(system.get("ApproximateReceiveCount", ""))
-    source = system.get(SOURCE)
+    source = system.get(SOURCE) or _texts(attributes).get(SOURCE)
     return DeadLetter(
         queue_message_id=str(received.get("MessageId", "")),
         receipt_handle=str(received.get("ReceiptHandle", "")),

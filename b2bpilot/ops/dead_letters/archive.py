@@ -21,7 +21,7 @@ from b2bpilot.ops.runs.journal import FOLDER as RUNS
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.runs.runs import find, require_ended
 from b2bpilot.paths import absolute
-from b2bpilot.pipeline.dead_letter import SOURCE, DeadLetter, read_dead_letter
+from b2bpilot.pipeline.dead_letter import MOST_IN_A_QUEUE, SOURCE, DeadLetter, read_dead_letter
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
@@ -79,7 +79,12 @@ class Archived:
 
     @property
     def outgoing(self) -> Outgoing:
-        return Outgoing(body=self.body, attributes=self.attributes)
+        """What is put back: that it was given up by a queue, an attribute says, where SQS takes one more."""
+        source = self.system_attributes.get(SOURCE)
+        if source is None or len(self.attributes) >= MOST_IN_A_QUEUE:
+            return Outgoing(body=self.body, attributes=self.attributes)
+        named = {SOURCE: {"DataType": "String", "StringValue": source}}
+        return Outgoing(body=self.body, attributes={**self.attributes, **named})
 
     @property
     def dead_letter(self) -> DeadLetter:

@@ -9,10 +9,17 @@ from typing import Any
 
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import MessageUnreadable
-from b2bpilot.pipeline.dead_letter import ERRORS, TOPIC_MARKS, DeadLetter, Shape, sendable_event
+from b2bpilot.pipeline.dead_letter import (
+    ERRORS,
+    MOST_IN_A_QUEUE,
+    SOURCE,
+    TOPIC_MARKS,
+    DeadLetter,
+    Shape,
+    sendable_event,
+)
 
-MOST_ATTRIBUTES = 10
-"""SQS refuses a message with more (docs/aws-facts.md#sqs-source)."""
+OF_A_DEAD_LETTER = ERRORS | TOPIC_MARKS | {SOURCE}
 OF_A_FUNCTION = frozenset({Shape.LAMBDA, Shape.DESTINATION})
 
 
@@ -25,9 +32,9 @@ def outgoing_of(dead_letter: DeadLetter, *, run_id: str) -> Outgoing:
     if dead_letter.shape in OF_A_FUNCTION:
         raise MessageUnreadable("a function's dead letter: no queue had it as it is")
     marks = {"redrive_run_id": run_id, "redrive_attempt": str(dead_letter.redrives + 1)}
-    own = {name: value for name, value in dead_letter.attributes.items() if name not in ERRORS | TOPIC_MARKS}
+    own = {name: value for name, value in dead_letter.attributes.items() if name not in OF_A_DEAD_LETTER}
     marked = own | {name: {"DataType": "String", "StringValue": value} for name, value in marks.items()}
-    return Outgoing(body=dead_letter.body, attributes=marked if len(marked) <= MOST_ATTRIBUTES else own)
+    return Outgoing(body=dead_letter.body, attributes=marked if len(marked) <= MOST_IN_A_QUEUE else own)
 
 
 def event_for_queue(dead_letter: DeadLetter, *, queue_arn: str, run_id: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape, read_dead_letter
 from b2bpilot.pipeline.message import PilotMessage, decode, encode
-from tests.events import message, new_sid, notification, received, sns_event
+from tests.events import message, new_sid, notification, ours, received, sns_event
 from tests.fakes.dead_letters import ORIGIN, FaultyJournal, dead, killed_at
 from tests.fakes.faults import LOST_ANSWER, Killed
 from tests.fakes.sqs import FakeQueue
@@ -128,6 +128,25 @@ def test_every_shape_keeps_its_shape_and_its_failure(
     assert old.message is not None
     assert new.message.params == {**old.message.params, "Body": "three pallets"}
     assert new.message.message_id == old.message.message_id
+
+
+@pytest.mark.parametrize(
+    "body", [json.dumps({**notification(message()), "Subject": "x"}), encode(message()).body]
+)
+def test_what_a_queue_gave_up_is_not_called_undelivered_once_it_was_edited(tmp_path: Path, body: str) -> None:
+    """SQS lets nobody name a source queue, so an attribute does."""
+    source = "arn:aws:sqs:eu-west-1:123456789012:audit"
+    attributes = {"SentTimestamp": "1764000000000", "DeadLetterQueueSourceArn": source}
+    old = ours(
+        read_dead_letter({"MessageId": "m", "ReceiptHandle": "h", "Body": body, "Attributes": attributes})
+    )
+    new = replacement(changed(old, Body="three pallets"), ORIGIN).outgoing
+
+    found = read_dead_letter({"MessageId": "n", "Body": new.body, "MessageAttributes": new.attributes})
+
+    assert (found.shape, found.failure, found.addressee.queue_arn) == (Shape.QUEUE, old.failure, source)
+    assert found.message is not None
+    assert found.message.params["Body"] == "three pallets"
 
 
 def test_the_attributes_of_the_topic_follow_the_message() -> None:

@@ -54,6 +54,12 @@ def test_what_sqs_moved_goes_back_byte_for_byte_with_a_mark_that_counts(body: st
     assert outgoing_of(again, run_id="run-2").attributes["redrive_attempt"] == text("2")
 
 
+def test_the_source_that_a_restore_named_stays_out_of_the_queue() -> None:
+    sent = outgoing_of(moved(encode(SENT).body, DeadLetterQueueSourceArn=text(QUEUE)), run_id="run-1")
+
+    assert sent.attributes.keys() == {"redrive_run_id", "redrive_attempt"}
+
+
 def test_a_message_with_all_attributes_that_sqs_takes_goes_back_without_a_mark() -> None:
     own = {f"own{n}": text(str(n)) for n in range(9)}
 

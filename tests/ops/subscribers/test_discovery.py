@@ -16,7 +16,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.routes import route_for
+from b2bpilot.ops.redrive.routes import SourceQueueRoute, route_for
 from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.subscribers.discovery import (
     Subscriber,
@@ -285,3 +285,12 @@ def test_dead_letters_that_go_to_a_topic_are_refused(team: Team) -> None:
 
     with pytest.raises(Refused, match="which is no queue"):
         recipient_of(team.environment, one)
+
+
+def test_into_a_queue_from_which_nothing_would_come_back_nothing_is_sent(team: Team) -> None:
+    dead_letters = team.queue("audit-b2b-pilot-prod-dlq")
+    team.subscribe("sqs", team.queue("audit-b2b-pilot-prod"), dead_letters)
+    audit = team.environment.of(recipient_of(team.environment, named(team.environment, "audit")))
+
+    with pytest.raises(Refused, match="what fails again would not come back"):
+        SourceQueueRoute.connect(audit, is_proved=False)
