@@ -157,7 +157,7 @@ def together(deployment: Deployment, answers: Sequence[tuple[str, Answer]]) -> A
         fixes = [one.fix for _, one in wrong[:MOST_TOLD] if one.fix]
         may_change = all(one.may_change for _, one in wrong)
         fix = one_after_another(fixes) if fixes else ""
-        return of_others(deployment, fails(_told(wrong), fix=fix, may_change=may_change))
+        return of_others(deployment, fails(_told([*wrong, *doubtful]), fix=fix, may_change=may_change))
     if doubtful:
         return replace(warns(_told(doubtful), fix=""), may_change=all(one.may_change for _, one in doubtful))
     fine = [one for one in answers if one[1].is_true]
@@ -189,6 +189,8 @@ def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer | No
         return unanswered(f"the caller may not {exc.action}" if exc.action else str(exc))
     except AwsError as exc:
         return silent(told(exc, deployment), may_change=True)
+    except Exception as exc:  # noqa: BLE001  # one subscriber that nobody foresaw is not the end of all
+        return silent(f"the check itself broke: {type(exc).__name__}: {exc}", may_change=False)
 
 
 def of_own_account(probe: Probe) -> Probe:

@@ -111,6 +111,23 @@ def test_what_the_caller_may_not_read_is_no_fault() -> None:
     )
 
 
+def test_one_that_cannot_be_judged_hides_nothing_of_the_others() -> None:
+    """Neither what is wrong with another nor that it is unknown itself."""
+    silent, odd = (
+        queue("silent", filter_policy='{"source": ["web"]}'),
+        queue("odd", attributes_error=ValueError("odd")),
+    )
+    alone, both = seen("B2B182", world(odd, queue("fine"))), seen("B2B182", world(odd, silent))
+    assert (alone.status, alone.is_known, alone.seen) == (
+        Status.WARNING,
+        False,
+        "odd: the check itself broke: ValueError: odd",
+    )
+    assert (both.status, both.is_known) == (Status.WARNING, True)
+    assert both.seen.startswith("silent: filter policy ")
+    assert both.seen.endswith("; odd: the check itself broke: ValueError: odd")
+
+
 @pytest.mark.parametrize(
     ("policy", "scope", "told"),
     [
