@@ -42,9 +42,15 @@ def test_a_wait_ends_with_the_next_deploy_or_says_what_is_not_so_yet(run: Run, e
     url = environment.stack_output("MessageQueueUrl")
     environment.client("sqs").send_message(QueueUrl=url, MessageBody="left")
     try:
+        seen = run("status", "-o", "json").document["status"]
+        shown = run("status").stdout
         left = run("delivery", "--to", "topic", "--wait", "1s")
     finally:
         environment.client("sqs").purge_queue(QueueUrl=url)
+    assert (seen["delivery"], seen["message_queue"]) == ("topic", {"waiting": 1, "in_flight": 0})
+    assert "message queue about 1 waiting, 0 in flight; Delivery is topic; nothing takes them" in shown
+    assert "b2bpilot delivery -e local --to topic-and-queue" in shown
+    assert "messages_left" in [one["kind"] for one in seen["wrong"]]
     assert left.exit_code == 1
     assert "not yet, after 1 s: about 1 message in the message queue, and nothing takes them" in left.stderr
 

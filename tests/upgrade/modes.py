@@ -32,8 +32,8 @@ STEPS = (TOPIC, BOTH, QUEUE, BOTH, TOPIC)
 DIRECT = (TOPIC, QUEUE, TOPIC)
 """As somebody goes who deploys the other mode at once: what it leaves in the queue is there to be taken."""
 WAYS = {"steps": STEPS, "direct": DIRECT}
-TIME_SCALE = 240
-"""So 7.5 s stand for the queue's 30 minutes, after which a batch comes again whose run was killed."""
+TIME_SCALE = 120
+"""So 15 s stand for the queue's 30 minutes, after which a batch comes again whose run was killed."""
 SETTLE_SECONDS = 120
 POLL_SECONDS = 0.1
 PROCESSOR = "background_processor"

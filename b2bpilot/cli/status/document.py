@@ -53,6 +53,10 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "subscribers": reading.subscribers.map(lambda found: [_subscriber(one) for one in found]),
         "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),
         "redriver": reading.redriver.map(_redriver),
+        "delivery": stack.delivery,
+        "message_queue": reading.message_queue.map(
+            lambda found: {"waiting": found.visible, "in_flight": found.hidden}
+        ),
         "runs": reading.runs.map(lambda runs: [run_record.fields(run) for run in runs]),
     }
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from b2bpilot.advice import Words, our_command
+from b2bpilot.aws.stack import BY_TOPIC
 from b2bpilot.cli.output import Line, Tone, Toned, pasted
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline
@@ -157,10 +158,26 @@ def _state(reading: Reading) -> Iterator[Line]:
     yield from _table(reading)
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("subscribers", reading.subscribers, lambda found: _subscribers(found, reading))
+    yield from _message_queue(reading)
     yield _shown("redriver", reading.redriver, _redriver)
     yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
     for run in reading.runs.value or ():
         yield Line(f"  {_run(run, now=now)}", indent=4)
+
+
+def _message_queue(reading: Reading) -> Iterator[Line]:
+    """Of no interest while nothing is delivered by it and nothing is in it."""
+    mode, found = reading.environment.stack.delivery, reading.message_queue.value
+    if mode == BY_TOPIC and found is not None and not found.total:
+        return
+    left = "; nothing takes them" if mode == BY_TOPIC else ""
+    yield _shown(
+        "message queue",
+        reading.message_queue,
+        lambda found: (
+            f"about {found.visible:,} waiting, {found.hidden:,} in flight; Delivery is {mode}{left}"
+        ),
+    )
 
 
 def _table(reading: Reading) -> Iterator[Line]:

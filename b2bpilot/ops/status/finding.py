@@ -45,15 +45,17 @@ class Kind(IntEnum):
     EXPIRING = 16
     OTHERS_DEAD_LETTERS = 17
     DEAD_LETTERS = 18
-    ABANDONED = 19
-    FAILED = 20
-    UNREADABLE = 21
-    NO_LEASE = 22
-    REPLIES_UNKNOWN = 23
-    RUN_INTERRUPTED = 24
-    REQUESTS_REFUSED = 25
-    STATUS_CALLBACKS = 26
-    ALARMS = 27
+    MESSAGES_LEFT = 19
+    """In the message queue, which nothing empties."""
+    ABANDONED = 20
+    FAILED = 21
+    UNREADABLE = 22
+    NO_LEASE = 23
+    REPLIES_UNKNOWN = 24
+    RUN_INTERRUPTED = 25
+    REQUESTS_REFUSED = 26
+    STATUS_CALLBACKS = 27
+    ALARMS = 28
 
 
 _OF_FAILED_RUNS = frozenset(

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
-from b2bpilot.aws.stack import PREFIX
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.aws.stack import BY_TOPIC, PREFIX
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.status.counted import counted, minutes
@@ -49,6 +50,7 @@ def findings(reading: Reading) -> list[Finding]:
         *_of(reading.rows, lambda summary: rows(summary, reading)),
         *_of(reading.alarms, lambda alarms: _alarms(list(alarms), reading)),
         *_redriver(reading),
+        *_of(reading.message_queue, lambda found: _messages_left(found, reading)),
         *_runs(reading),
     ]
     return in_order(_with_redrive(replace(one, last=one.last.not_after(reading.at)) for one in found))
@@ -250,6 +252,18 @@ def _redriver(reading: Reading) -> Iterator[Finding]:
             text=f"the redriver's mapping is {switched.state.lower()} although {name}",
             command=f"aws lambda update-event-source-mapping --no-enabled "
             f"--uuid {reading.environment.stack.redriver_mapping_id}",
+            last=Seen.at(reading.at),
+        )
+
+
+def _messages_left(found: Counters, reading: Reading) -> Iterator[Finding]:
+    """A change of mode left them: each may be the only copy of its message, and SQS deletes it after 14 days."""
+    if found.total and reading.environment.stack.delivery == BY_TOPIC:
+        yield Finding(
+            kind=Kind.MESSAGES_LEFT,
+            gravity=Gravity.WAITING,
+            text=f"about {many(found.total, 'message')} in the message queue, which nothing empties while Delivery is topic",
+            command=our_command("delivery", "--to", "topic-and-queue"),
             last=Seen.at(reading.at),
         )
 

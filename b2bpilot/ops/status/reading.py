@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 from b2bpilot.aws.alarms import Alarm, alarms
 from b2bpilot.aws.logs import LogGroup
+from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
@@ -35,6 +36,7 @@ from b2bpilot.pipeline.summary import TableSummary, summarize
 SOURCE_SECONDS = 8.0
 CLEANUP_SECONDS = 3.0
 LAST_RUNS = 3
+NOTHING = Counters(visible=0, hidden=0, delayed=0)
 LOG_WINDOW = timedelta(hours=3)
 """A busy log takes longer to search than one source may."""
 
@@ -75,6 +77,8 @@ class Reading:
     alarms: InquiryAnswer[Sequence[Alarm]]
     redriver: InquiryAnswer[Switched]
     runs: InquiryAnswer[Sequence[RunRecord]]
+    message_queue: InquiryAnswer[Counters] = field(default_factory=lambda: InquiryAnswer(value=NOTHING))
+    """Between topic and processor; a stack of the release before has none."""
 
     @property
     def unanswered(self) -> Iterator[tuple[str, InquiryAnswer[object]]]:
@@ -90,6 +94,7 @@ class Reading:
             **({"the other subscribers": self.subscribers} if self.subscriptions.error is None else {}),
             "the alarms": self.alarms,
             "the redriver's mapping": self.redriver,
+            "the message queue": self.message_queue,
             "this machine's runs": self.runs,
         }
         yield from ((name, answer) for name, answer in named.items() if answer.error is not None)
@@ -141,6 +146,7 @@ def reading(
         )
         ours = Inquiry(lambda: _alarms(environment, timeouts), seconds=seconds)
         mapping = Inquiry(lambda: switched(environment), seconds=seconds)
+        waiting = Inquiry(lambda: _message_queue(environment, timeouts), seconds=seconds)
         runs = Inquiry(lambda: _runs(home, environment), seconds=seconds)
         return Reading(
             environment=environment,
@@ -156,9 +162,15 @@ def reading(
             alarms=ours.answer(),
             redriver=mapping.answer(),
             runs=runs.answer(),
+            message_queue=waiting.answer(),
             dead_letters=queue.answer(),
             dead_lettered=dead_lettered.answer(),
         )
+
+
+def _message_queue(environment: Environment, timeouts: Timeouts) -> Counters:
+    url = environment.stack.message_queue_url
+    return counters(environment.access.client("sqs", timeouts), url) if url else NOTHING
 
 
 @contextmanager
