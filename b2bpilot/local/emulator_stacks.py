@@ -57,8 +57,10 @@ class StackSeam:
         function = self._lambda._functions[name]  # noqa: SLF001
         if old.get("DeadLetterConfig") != (config := new.get("DeadLetterConfig")):
             function["config"]["DeadLetterConfig"] = dict(config or {})
-        if old.get("ReservedConcurrentExecutions") != (reserved := new.get("ReservedConcurrentExecutions")):
-            function["concurrency"] = None if reserved is None else int(reserved)
+        # A template's own number and a parameter's text are the same reserve.
+        before, reserved = (_whole(each.get("ReservedConcurrentExecutions")) for each in (old, new))
+        if before != reserved:
+            function["concurrency"] = reserved
 
     def _configuring(self, original: Callable[..., Made], *, new: int) -> Callable[..., Made]:
         """`new` is the place of the properties among the parameters."""
@@ -71,6 +73,10 @@ class StackSeam:
             return made
 
         return configure
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(str(value))
 
 
 def _settings(properties: Properties) -> dict[str, Any]:
