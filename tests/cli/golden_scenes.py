@@ -434,7 +434,7 @@ def subscribers(pilot: Pilot) -> None:
         text="what it rejects is gone: it has a filter policy",
         command="aws sns set-subscription-attributes --x y",
     )
-    counted = {"failed_runs": 3, "dropped_events": 1, "unwritten_dead_letters": 0}
+    counted = {"failed_runs": 3, "given_up_events": 1, "unwritten_dead_letters": 0}
     waiting = WaitingDeadLetters(dead_letters=12, oldest=timedelta(hours=5))
     reports = (
         a_report(processor, "processor", problems=(why,), backlog=waiting),

@@ -169,7 +169,7 @@ def test_a_subscriber_is_told_with_what_waits_and_what_failed(
         "function",
         "2",
         "?",
-        "3 runs, 1 dropped event",
+        "3 failed runs, 1 event given up",
         "only real messages where priority is high",
     ]
     assert "analytics: 2 dead letters wait for somebody" in shown.stderr
@@ -178,7 +178,7 @@ def test_a_subscriber_is_told_with_what_waits_and_what_failed(
     assert found["dead_letters"] == {"count": 2, "oldest_seconds": None, "has_queue": True, "error": None}
     assert found["failures_24h"] == {
         "failed_runs": 3,
-        "dropped_events": 1,
+        "given_up_events": 1,
         "unwritten_dead_letters": 0,
         "error": None,
     }

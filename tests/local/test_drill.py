@@ -219,7 +219,7 @@ def test_a_filter_policy_drops_messages(pipeline: Machine, operator: Operator) -
     )
     sids = receive(pipeline, 2, ago=timedelta(hours=1))
 
-    operator.begin("a filter policy kept")
+    operator.begin("the processor's loses messages")
     operator.paste("subscribers")
     operator.paste("FilterPolicy")
     operator.paste("twilio reconcile .*--publish-missing")

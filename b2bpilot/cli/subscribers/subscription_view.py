@@ -142,19 +142,19 @@ def _oldest(found: WaitingDeadLetters) -> str:
 
 
 def _failures(found: FailedRuns) -> str:
-    """Without a function CloudWatch counts nothing of a single subscriber."""
+    """Without a function CloudWatch counts nothing of a single subscriber. What Lambda gives up becomes a dead letter; dropped is
+    only what it could not write there."""
     if found.error:
         return "?"
     if found.counts is None:
         return "not counted"
     said = {
-        "failed_runs": "run",
-        "dropped_events": "dropped event",
-        "unwritten_dead_letters": "lost dead letter",
+        "failed_runs": ("failed run", "failed runs"),
+        "given_up_events": ("event given up", "events given up"),
+        "unwritten_dead_letters": ("event dropped", "events dropped"),
     }
-    return (
-        ", ".join(many(found.counts[key], noun) for key, noun in said.items() if found.counts[key]) or "none"
-    )
+    told = [many(found.counts[key], *words) for key, words in said.items() if found.counts[key]]
+    return ", ".join(told) or "none"
 
 
 def evaluation_row(evaluated: SubscriptionEvaluation, *, reveal: bool) -> Row:

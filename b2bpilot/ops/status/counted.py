@@ -28,7 +28,6 @@ class _Counted:
     command: Words
     passed: Count | None
     unit: str = "message"
-    then: Words | None = None
 
 
 COUNTED = (
@@ -38,14 +37,6 @@ COUNTED = (
         gravity=Gravity.LOST,
         text="{} that Lambda could not write to the dead-letter queue",
         command=our_command("verify", "--only", "dead-letters"),
-        passed=None,
-    ),
-    _Counted(
-        count=Count.REDRIVE_FAILED,
-        kind=Kind.REDRIVES_FAILED,
-        gravity=Gravity.LOST,
-        text="{} that SNS could not write to the dead-letter queue",
-        command=our_command("subscribers"),
         passed=None,
     ),
     _Counted(
@@ -65,23 +56,6 @@ COUNTED = (
         passed=Count.PUBLISHED,
     ),
     _Counted(
-        count=Count.NOT_DELIVERED,
-        kind=Kind.NOT_DELIVERED,
-        gravity=Gravity.STOPPED,
-        text="{} that SNS could not deliver",
-        command=our_command("subscribers"),
-        passed=Count.DELIVERED,
-    ),
-    _Counted(
-        count=Count.FILTERED_OUT,
-        kind=Kind.FILTERED_OUT,
-        gravity=Gravity.NOTICE,
-        text="{} that a filter policy kept from a subscription, be it the processor's or another",
-        command=our_command("subscribers"),
-        passed=None,
-        then="what was dropped, Twilio still has: " + our_command("twilio", "reconcile", "--publish-missing"),
-    ),
-    _Counted(
         count=Count.STATUS_CALLBACKS,
         kind=Kind.STATUS_CALLBACKS,
         gravity=Gravity.NOTICE,
@@ -97,7 +71,7 @@ def counted(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
     """What Lambda dropped is not among it: that is in the dead-letter queue, unless writing there failed."""
     for one in COUNTED:
         if number := traffic.total(one.count):
-            yield _finding(
+            yield counted_finding(
                 traffic,
                 one.count,
                 kind=one.kind,
@@ -105,14 +79,13 @@ def counted(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
                 text=one.text.format(many(number, one.unit)),
                 command=one.command,
                 passed=one.passed,
-                then=one.then,
             )
     yield from _client_errors(traffic)
     yield from _throttles(traffic, reading)
     yield from _standing_still(traffic)
 
 
-def _finding(
+def counted_finding(
     traffic: Traffic,
     count: Count,
     *,
@@ -148,7 +121,7 @@ def _client_errors(traffic: Traffic) -> Iterator[Finding]:
     """Those that are no more than the refused messages are these, most likely."""
     number = traffic.total(Count.WEBHOOK_4XX)
     if number > traffic.total(Count.MESSAGES_REFUSED):
-        yield _finding(
+        yield counted_finding(
             traffic,
             Count.WEBHOOK_4XX,
             kind=Kind.WEBHOOK_4XX,
@@ -168,7 +141,7 @@ def _throttles(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
     limit = (
         "" if reserved is None or reserved.runs is None else f" ({many(reserved.runs, 'run')} at a time now)"
     )
-    yield _finding(
+    yield counted_finding(
         traffic,
         Count.THROTTLES,
         kind=Kind.THROTTLED,

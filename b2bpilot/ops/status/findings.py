@@ -18,6 +18,7 @@ from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen, in_order
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.rows import rows
+from b2bpilot.ops.status.topic import of_topic
 from b2bpilot.ops.status.traffic import Count, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.ops.subscribers.health import is_processor_s
@@ -44,6 +45,7 @@ def findings(reading: Reading) -> list[Finding]:
         *_subscription(reading),
         *_of(reading.dead_letters, lambda dead_letters: _dead_letters(dead_letters, reading)),
         *_of(reading.traffic, lambda traffic: counted(traffic, reading)),
+        *_of(reading.traffic, lambda traffic: of_topic(traffic, reading)),
         *_of(reading.unpublished, lambda found: _unpublished(found, reading)),
         *_refused(reading),
         *_reserve(reading),

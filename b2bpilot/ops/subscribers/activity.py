@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 """CloudWatch leaves the minute out in which the asked time ends."""
 COUNTED = {
     "failed_runs": "Errors",
-    "dropped_events": "AsyncEventsDropped",
+    "given_up_events": "AsyncEventsDropped",
     "unwritten_dead_letters": "DeadLetterErrors",
 }
 

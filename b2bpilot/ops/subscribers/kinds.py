@@ -35,9 +35,13 @@ class MessageKind:
         return self.message_type is MessageType.TEST
 
     def __str__(self) -> str:
-        redriven = "redriven " if self.is_redriven else ""
         if self.source is None:
-            return f"{redriven}message without attributes{' of its own' if self.is_redriven else ''}"
+            return (
+                "redriven message that had no attributes"
+                if self.is_redriven
+                else "message without attributes"
+            )
+        redriven = "redriven " if self.is_redriven else ""
         priority = " with priority high" if self.priority is Priority.HIGH else ""
         return f"{redriven}{self.message_type} message from {self.source}{priority}"
 

@@ -45,7 +45,9 @@ class KindGroup:
         ours = frozenset(one for one in self.kinds if one.source)
         bare = ["messages without attributes" for one in self.kinds if not one.source and not one.is_redriven]
         bare += [
-            "redriven messages without others" for one in self.kinds if not one.source and one.is_redriven
+            "redriven messages that had no attributes"
+            for one in self.kinds
+            if not one.source and one.is_redriven
         ]
         largest_first = sorted(_boxes(ours, tuple(WHOLE)), key=_size, reverse=True)
         return "; ".join([*map(_said, largest_first), *bare])

@@ -70,15 +70,15 @@ STALE_PROCESSOR = ("FunctionName", "stale_function_name")
 ALARMS = (
     AlarmDefinition(
         name="sns-failed-delivery",
-        description="SNS could not hand a message to the processor (function or permission missing)",
-        first=our_command("verify", "--only", "topic"),
+        description="SNS could not deliver to the processor or another subscriber: the function, the queue or its permission is missing",
+        first=our_command("subscribers"),
         namespace="AWS/SNS",
         metric="NumberOfNotificationsFailed",
         dimension=TOPIC,
     ),
     AlarmDefinition(
         name="sns-failed-redrive",
-        description="SNS could not write to the dead-letter queue either. The message is lost here, Twilio still has it",
+        description="SNS could not write to the dead-letter queue either, the processor's or another subscriber's. Twilio still has the message",
         first=our_command("twilio", "reconcile"),
         namespace="AWS/SNS",
         metric="NumberOfNotificationsFailedToRedriveToDlq",

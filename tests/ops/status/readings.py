@@ -98,8 +98,8 @@ def traffic(
     )
 
 
-def subscription(function: str = STACK.processor_function_name) -> Subscription:
-    return Subscription(
+def subscription(function: str = STACK.processor_function_name, **changes: Any) -> Subscription:
+    found = Subscription(
         arn=STACK.subscription_arn,
         topic_arn=STACK.topic_arn,
         protocol="lambda",
@@ -111,6 +111,7 @@ def subscription(function: str = STACK.processor_function_name) -> Subscription:
         filter_policy_scope="MessageAttributes",
         redrive_policy=None,
     )
+    return replace(found, **changes)
 
 
 def dead_letters(

@@ -12,6 +12,8 @@ import pytest
 from b2bpilot.advice import Place, written
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
@@ -267,11 +269,90 @@ def test_where_a_cause_is_known_dead_letters_are_sent_back_once_it_is_fixed(
     assert (written(told, Place(environment="prod")) if told else None) == then
 
 
-def test_what_a_filter_policy_dropped_comes_back_from_twilio() -> None:
-    found = only(reading(traffic=value(traffic({Count.FILTERED_OUT: 1}))))
+BILLING = subscription("billing", filter_policy='{"priority": ["high"]}', redrive_policy='{"x": "y"}')
+UNREAD = AwsDenied("AWS denied sns:GetSubscriptionAttributes")
+
+
+def of_topic(count: Count, *subscriptions: Subscription, **also: int) -> list[Finding]:
+    """What is found where SNS counted three, beside messages that the processor stored."""
+    counts = {count: 3} | {Count(name): number for name, number in also.items()}
+    return findings(reading(traffic=value(traffic(counts)), subscriptions=value(list(subscriptions))))
+
+
+def test_what_only_others_filter_out_is_no_finding() -> None:
+    assert of_topic(Count.FILTERED_OUT, subscription(), BILLING) == []
+    assert of_topic(Count.FILTERED_OUT, subscription(filter_policy="{}"), BILLING) == []
+    assert of_topic(Count.FILTERED_OUT, subscription(), subscription("x", attributes_error=UNREAD)) == []
+
+
+def test_what_the_processor_s_policy_loses_comes_back_from_twilio() -> None:
+    losing = subscription(filter_policy='{"source": ["cli"]}')
+    (found,) = of_topic(Count.FILTERED_OUT, losing, BILLING)
+    assert found.gravity is Gravity.LOST
+    assert found.text.startswith(
+        "3 deliveries left out by a filter policy; the processor's loses messages: its filter policy rejects "
+    )
     assert found.then is not None
     assert written(found.then, Place(environment="prod")) == (
-        "what was dropped, Twilio still has: b2bpilot twilio reconcile -e prod --publish-missing"
+        "what the processor did not get, Twilio still has: b2bpilot twilio reconcile -e prod --publish-missing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "why"),
+    [
+        (
+            [subscription(filter_policy='{"message_id": [{"prefix": "a"}]}'), BILLING],
+            "its filter policy is not provable",
+        ),
+        ([subscription(attributes_error=UNREAD), BILLING], f"its filter policy cannot be read: {UNREAD}"),
+        ([subscription(), subscription("audit")], "no subscription has one now"),
+    ],
+)
+def test_where_the_processor_s_policy_decides_nothing_it_is_unknown(
+    subscriptions: list[Subscription], why: str
+) -> None:
+    (found,) = of_topic(Count.FILTERED_OUT, *subscriptions)
+    assert found.gravity is Gravity.NOTICE
+    assert found.text.startswith(
+        f"3 deliveries left out by a filter policy; whether by the processor's is unknown: {why}"
+    )
+
+
+def test_without_the_subscriptions_nothing_is_called_the_processor_s() -> None:
+    silent: InquiryAnswer[Any] = InquiryAnswer(error="no answer within 8 s")
+    counts = {Count.FILTERED_OUT: 3, Count.NOT_DELIVERED: 2, Count.REDRIVE_FAILED: 1}
+    found = findings(reading(traffic=value(traffic(counts)), subscriptions=silent))
+    assert [one.text for one in found] == [
+        "2 deliveries that failed, to the processor or another subscriber: SNS counts them together",
+        (
+            "1 delivery that failed and could not be written to a dead-letter queue, of the processor or another "
+            "subscriber: SNS counts them together"
+        ),
+        (
+            "3 deliveries left out by a filter policy; whether by the processor's is unknown: who is subscribed is not known: "
+            "no answer within 8 s"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("stored", "gravity"), [(5, Gravity.NOTICE), (0, Gravity.STOPPED)])
+def test_what_may_be_another_s_failed_delivery_stops_nothing_while_the_processor_stores(
+    stored: int, gravity: Gravity
+) -> None:
+    (found,) = of_topic(Count.NOT_DELIVERED, subscription(), BILLING, stored=stored)
+    assert (found.gravity, found.text) == (
+        gravity,
+        "3 deliveries that failed, to the processor or another subscriber: SNS counts them together",
+    )
+
+
+def test_only_who_has_a_redrive_policy_can_have_lost_a_dead_letter() -> None:
+    (ours,) = of_topic(Count.REDRIVE_FAILED, subscription(), subscription("audit"))
+    (unclear,) = of_topic(Count.REDRIVE_FAILED, subscription(), BILLING)
+    assert ours.text == "3 messages that SNS could not write to the dead-letter queue"
+    assert unclear.text.startswith(
+        "3 deliveries that failed and could not be written to a dead-letter queue, of "
     )
 
 

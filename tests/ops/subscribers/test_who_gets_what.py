@@ -34,7 +34,7 @@ def test_without_filters_everybody_gets_everything() -> None:
     found = told(None)
     assert found.names == ("processor", "analytics")
     assert groups(found) == [
-        (82, "messages; messages without attributes; redriven messages without others", (True, True))
+        (82, "messages; messages without attributes; redriven messages that had no attributes", (True, True))
     ]
     assert (found.missed, found.why) == ([], {"processor": (), "analytics": ()})
 
@@ -45,7 +45,7 @@ def test_without_filters_everybody_gets_everything() -> None:
         (
             {"test": ["false"]},
             "real messages",
-            "test messages; messages without attributes; redriven messages without others",
+            "test messages; messages without attributes; redriven messages that had no attributes",
         ),
         (
             {"message_type": ["text", "media"], "source": ["twilio"]},
@@ -78,7 +78,7 @@ def test_what_the_processor_misses_comes_first_and_says_why() -> None:
     assert first.answers == (False, True)
     assert first.in_words() == (
         "messages from stale, reconcile and cli with priority high; messages without attributes; "
-        "redriven messages without others"
+        "redriven messages that had no attributes"
     )
     assert len(found.missed) == 32
     assert found.why["processor"][0].startswith("its filter policy rejects 30 of 82 kinds of message")

@@ -105,10 +105,18 @@ def test_what_was_filtered_out_is_not_called_another_subscription_s_beside_a_pol
     )
 
 
-def test_whose_was_filtered_out_is_unknown_also_when_only_another_subscription_has_a_policy_now() -> None:
+def test_what_only_another_subscription_filters_out_is_fine() -> None:
     result = counted(0, 3, subscription(PROCESSOR), subscription(AUDIT, {"source": ["cli"]}))
-    assert result.status is Status.SKIPPED
-    assert result.seen.endswith("The processor's lets every message through, as it is now")
+    assert result.status is Status.OK
+    assert result.seen.endswith("and the processor's filter policy lets every message through")
+
+
+def test_a_failed_delivery_is_not_known_to_be_the_processor_s_beside_another_subscription() -> None:
+    ours = counted(2, 0, subscription(PROCESSOR))
+    unclear = counted(2, 3, subscription(PROCESSOR), subscription(AUDIT, {"source": ["cli"]}))
+    assert (ours.status, ours.is_known) == (Status.WARNING, True)
+    assert (unclear.status, unclear.is_known) == (Status.WARNING, False)
+    assert unclear.seen.endswith("and others than the processor are subscribed")
 
 
 def test_what_was_filtered_out_by_a_policy_that_is_no_more_is_a_warning() -> None:

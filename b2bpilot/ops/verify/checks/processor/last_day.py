@@ -137,7 +137,7 @@ CHECKS = (
     check(
         code="B2B055",
         statement="Lambda gave up on no message in the last day",
-        why="After its tries it drops a message, to the dead-letter queue where there is one: B2B056 tells of the others.",
+        why="After its tries a message becomes a dead letter; B2B056 tells of those that Lambda could not write.",
         fix=our_command("dlq", "list"),
         probe=_nothing_dropped,
         severity=Severity.WARNING,

@@ -7,7 +7,7 @@ from functools import partial
 from b2bpilot.advice import our_command
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.recipient import Recipient
-from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, warns
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ, coverages
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
@@ -22,14 +22,19 @@ def _delivered(deployment: Deployment) -> Answer:
     failed = count(deployment, of_topic(deployment, "NumberOfNotificationsFailed"))
     filtered = count(deployment, of_topic(deployment, "NumberOfNotificationsFilteredOut"))
     told = f"{many(failed, 'notification')} failed and {many(filtered, 'was', 'were')} filtered out in the last day"
-    if not filtered:
-        return fails(told) if failed else holds(told)
-    told += "; SNS counts per topic, not per subscription"
-    if not all(covered.is_proven for _, covered in coverages(deployment)):
-        return fails(f"{told}, and the processor's filter policy is not proven to let every message through")
-    if failed or not any(one.filter_policy for one in all_of(deployment)):
+    others = [one for one in all_of(deployment) if not _is_ours(deployment, one)]
+    if not failed and not filtered:
+        return holds(told)
+    if failed and not others:
         return fails(told)
-    return unanswered(f"{told}. The processor's lets every message through, as it is now")
+    told += "; SNS counts per topic, not per subscription"
+    if filtered and not all(covered.is_proven for _, covered in coverages(deployment)):
+        return fails(f"{told}, and the processor's filter policy is not proven to let every message through")
+    if filtered and not any(one.filter_policy or one.attributes_error for one in others):
+        return fails(f"{told}, and nobody has a filter policy now")
+    if failed:
+        return warns(f"{told}, and others than the processor are subscribed")
+    return holds(f"{told}, and the processor's filter policy lets every message through")
 
 
 def _nothing_lost(deployment: Deployment) -> Answer:
@@ -56,7 +61,7 @@ CHECKS = (
     check(
         code="B2B038",
         statement="SNS delivered every message of the last day",
-        why="What failed is in the dead-letter queue; what was filtered out is nowhere.",
+        why="What failed is in the subscriber's dead-letter queue; what the processor's filter policy left out is nowhere.",
         fix=our_command("subscribers"),
         probe=_delivered,
         severity=Severity.WARNING,
