@@ -61,7 +61,7 @@ from b2bpilot.ops.inspect.inspection import Inspection
 from b2bpilot.ops.inspect.source import AskedSource, MessageEvent, SourceAnswer
 from b2bpilot.ops.inspect.subscribers import SubscriberStory, SubscriberTrace, stories
 from b2bpilot.ops.load.report import PromiseCheck, PromiseOutcome
-from b2bpilot.ops.logs.entry import entry
+from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
 from b2bpilot.ops.migrations.migration import Migration, MigrationState
 from b2bpilot.ops.publish.sending import Dispatch, SentItem
@@ -256,7 +256,12 @@ def dlq_replay(pilot: Pilot) -> None:
     pilot.output.notice(f"Processed copies of {counts['processed']}; the queue keeps its dead letters.")
 
 
-def a_story(name: str, *, dead_letters: int = 0) -> SubscriberStory:
+def a_failure(name: str) -> LogEntry:
+    text = json.dumps({"level": "ERROR", "event": "failed", "message_id": IDS[2]})
+    return entry(LogEvent(at=NOW - timedelta(minutes=9), text=text, event_id="1", stream="s"), name)
+
+
+def a_story(name: str, *, dead_letters: int = 0, fails: bool = False) -> SubscriberStory:
     policy = '{"test": ["false"]}' if dead_letters else '{"priority": ["high"]}'
     one = a_subscription(
         f"arn:aws:lambda:eu-west-1:123456789012:function:{name}-b2b-pilot-prod", policy=policy
@@ -265,7 +270,7 @@ def a_story(name: str, *, dead_letters: int = 0) -> SubscriberStory:
         subscriber=Subscriber(name=name, kind=SubscriberKind.FUNCTION, subscription=one),
         log=InquiryAnswer(error="AWS denied logs:FilterLogEvents")
         if dead_letters
-        else InquiryAnswer(value=SourceAnswer()),
+        else InquiryAnswer(value=SourceAnswer(entries=(a_failure(name),) if fails else ())),
         dead_letters=InquiryAnswer(value=dead_letters),
     )
     return stories([trace], message(message_id=IDS[2]))[0]
@@ -311,7 +316,9 @@ def inspect(pilot: Pilot) -> None:
         diagnosis=told,
         since=NOW - 18 * MINUTE,
         until=NOW,
-        subscribers=InquiryAnswer(value=[a_story("analytics"), a_story("billing", dead_letters=1)]),
+        subscribers=InquiryAnswer(
+            value=[a_story("analytics"), a_story("billing", dead_letters=1), a_story("crm", fails=True)]
+        ),
     )
     inspection.show(pilot.output, found, reveal=False)
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from moto.awslambda.models import LambdaFunction
 
+from b2bpilot.cli.frame import remembered
 from tests.aws_clients import client
-from tests.cli.conftest import OUTPUTS, Run, Staging
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
 
 GROUP = f"/aws/lambda/{OUTPUTS['ProcessorFunctionName']}"
 
 
-def write(*lines: tuple[timedelta, str, str]) -> None:
+def write(*lines: tuple[timedelta, str, str], group: str = GROUP) -> None:
     """Lines of the processor, by age, level and event."""
     logs, now = client("logs"), datetime.now(UTC)
-    logs.create_log_group(logGroupName=GROUP)
-    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
     events = [
         {
             "timestamp": int((now - age).timestamp() * 1000),
@@ -25,7 +29,7 @@ def write(*lines: tuple[timedelta, str, str]) -> None:
         }
         for age, level, event in sorted(lines, reverse=True)
     ]
-    logs.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=events)
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
 
 
 def events(run: Run, *arguments: str) -> list[str]:
@@ -70,6 +74,90 @@ def test_the_last_lines_and_the_levels_by_their_names(
     assert events(run, *arguments) == expected
 
 
+ANALYTICS = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:analytics-b2b-pilot-staging"
+
+
+def subscribe(staging: Staging, endpoint: str) -> None:
+    protocol = endpoint.split(":")[2] if endpoint.startswith("arn:") else "https"
+    client("sns").subscribe(TopicArn=staging.topic_arn, Protocol=protocol, Endpoint=endpoint)
+
+
+def make_analytics(staging: Staging) -> None:
+    role = client("iam").create_role(RoleName="analytics", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    client("lambda").create_function(
+        FunctionName="analytics-b2b-pilot-staging",
+        Runtime="python3.13",
+        Role=role,
+        Handler="x.y",
+        Code={"ZipFile": b"x"},
+    )
+    subscribe(staging, ANALYTICS)
+
+
+@pytest.mark.parametrize("named", ["analytics", "analytics-b2b-pilot-staging"])
+@pytest.mark.parametrize("group", ["/aws/lambda/analytics-b2b-pilot-staging", "/teams/analytics"])
+def test_a_subscriber_s_log_is_where_its_function_s_configuration_says(
+    run: Run, staging: Staging, monkeypatch: pytest.MonkeyPatch, group: str, named: str
+) -> None:
+    """moto keeps no LoggingConfig."""
+    make_analytics(staging)
+    configured = LambdaFunction.get_configuration
+
+    def get_configuration(self: LambdaFunction, **options: Any) -> dict[str, Any]:
+        return {**configured(self, **options), "LoggingConfig": {"LogGroup": group}}
+
+    monkeypatch.setattr(LambdaFunction, "get_configuration", get_configuration)
+    write((timedelta(minutes=1), "ERROR", "failed"), group=group)
+
+    found = run("logs", "-e", "staging", "--subscriber", named, "-o", "jsonl")
+
+    assert found.exit_code == 0, found.stderr
+    assert [(line["function"], line["line"]["event"]) for line in found.lines] == [("analytics", "failed")]
+    offered = remembered.subscribers(Path.home() / ".local/state/b2bpilot", "staging")
+    assert "analytics" in offered
+
+
+def test_a_function_that_is_gone_leaves_its_log(run: Run, staging: Staging) -> None:
+    subscribe(staging, ANALYTICS)
+    write((timedelta(minutes=1), "ERROR", "failed"), group="/aws/lambda/analytics-b2b-pilot-staging")
+
+    found = run("logs", "-e", "staging", "--subscriber", "analytics", "-o", "jsonl")
+
+    assert [line["line"]["event"] for line in found.lines] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name", "said"),
+    [
+        (
+            "arn:aws:lambda:eu-west-1:210987654321:function:billing",
+            "billing",
+            f"billing is in account 210987654321, this environment in {ACCOUNT}: its log is out of reach",
+        ),
+        (
+            f"arn:aws:sqs:eu-west-1:{ACCOUNT}:archive",
+            "archive",
+            "subscriber archive has no log: no function takes from its queue",
+        ),
+        (
+            "https://crm.example.com/sns",
+            "https://crm.example.com/sns",
+            "has no log: it is no function and no queue",
+        ),
+    ],
+)
+def test_who_has_no_log_within_reach_is_told_so(
+    run: Run, staging: Staging, endpoint: str, name: str, said: str
+) -> None:
+    client("sqs").create_queue(QueueName="archive")
+    subscribe(staging, endpoint)
+
+    found = run("logs", "-e", "staging", "--subscriber", name)
+
+    assert (found.exit_code, found.stdout) == (5, "")
+    assert said in found.stderr
+
+
 def test_fewer_lines_than_were_asked_for_are_said(run: Run, a_day: None) -> None:
     said = run("logs", "processor", "-e", "staging", "-n", "9", "--level", "error").stderr
 
@@ -94,6 +182,9 @@ def test_following_begins_with_the_last_lines(run: Run, a_day: None, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["processor", "--subscriber", "x"], "--subscriber cannot be used with FUNCTION"),
+        (["--subscriber", " "], "--subscriber is empty"),
+        (["--subscriber", "crm"], "--subscriber: nobody called 'crm' is subscribed to the topic"),
         (["mailer"], "there is no function 'mailer'\nhint: one of webhook, processor, stale, redriver"),
         (["--level", "loud"], "--level: 'loud' must be one of"),
         (["--level", ""], "--level: '' must be one of"),

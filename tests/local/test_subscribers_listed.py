@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,14 @@ def ask(subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         return {**json.loads(capsys.readouterr().out), "exit_code": code}
 
     return run
+
+
+@pytest.fixture
+def in_order(subscribed: Subscribed) -> Iterator[None]:
+    yield
+    subscribed.analytics.order.unlink(missing_ok=True)
+    eventually(lambda: subscribed.dead_letters(subscribed.analytics.dead_letter_queue), "its dead letter")
+    subscribed.empty(subscribed.analytics.dead_letter_queue)
 
 
 @pytest.fixture
@@ -89,3 +98,25 @@ def test_a_message_is_told_at_each_subscriber(ask: Ask, subscribed: Subscribed) 
     assert (named["analytics"]["dead_letters"], named["archive"]["dead_letters"]) == (0, 1)
     assert named["archive"]["text"].startswith("its filter policy lets it through; its log: stored")
     assert named["archive"]["text"].endswith("; 1 dead letter of it")
+    assert [named[name]["command"] for name in ("analytics", "archive")] == [None, None]
+
+
+def test_a_subscriber_s_failure_is_named_with_the_command_that_shows_it(
+    ask: Ask, subscribed: Subscribed, in_order: None
+) -> None:
+    subscribed.analytics.order.write_text("fail")
+    sent = subscribed.publish()
+
+    def told() -> str:
+        (one,) = (
+            one for one in ask("inspect", sent)["inspection"]["subscribers"] if one["name"] == "analytics"
+        )
+        return str(one["command"] or "")
+
+    program, *words = shlex.split(eventually(told, "its failure in the log of analytics"))
+    shown = ask(*[word for word in words if word not in ("-e", "local")])
+
+    assert (program, words[0]) == ("b2bpilot", "logs")
+    failures = [line["line"] for line in shown["lines"] if line["line"]["event"] == "failed"]
+    assert {(one["message_id"], one["subscriber"]) for one in failures} == {(sent, "analytics")}
+    assert "analytics is broken" in failures[0]["error"]

@@ -130,8 +130,7 @@ def _about(found: Inspection, *, reveal: bool) -> str:
 
 
 def _foot(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, Words]]:
-    told = [f"{one.name}: {_text(one.in_words(), reveal=reveal)}" for one in found.subscribers.value or ()]
-    yield from _listed("subscriber", told)
+    yield from _listed("subscriber", [_told(one, reveal=reveal) for one in found.subscribers.value or ()])
     if found.subscribers.error:
         yield "subscribers", f"unknown: {found.subscribers.error}"
     yield from _listed("gap", found.diagnosis.gaps)
@@ -153,6 +152,11 @@ def _listed(name: str, values: Sequence[Words]) -> Iterator[tuple[str, Words]]:
         yield "" if place else name, value
 
 
+def _told(one: SubscriberStory, *, reveal: bool) -> Words:
+    text = f"{one.name}: {_text(one.in_words(), reveal=reveal)}"
+    return text + "; its failure: " + one.look if one.look else text
+
+
 def _subscriber(one: SubscriberStory, *, reveal: bool) -> dict[str, object]:
     return {
         "name": one.name,
@@ -162,6 +166,7 @@ def _subscriber(one: SubscriberStory, *, reveal: bool) -> dict[str, object]:
         "dead_letters": one.trace.dead_letters.value,
         "dead_letters_error": one.trace.dead_letters.error,
         "text": _text(one.in_words(), reveal=reveal),
+        "command": one.look,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from b2bpilot.cli.logs.options import (
     MessageId,
     RequestId,
     Since,
+    Subscriber,
     Until,
 )
 from b2bpilot.cli.text.durations import parse_duration, parse_period, parse_since
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.logs.entry import LogEntry
     from b2bpilot.ops.logs.reading import Follower
     from b2bpilot.ops.logs.selection import LogSelection
+    from b2bpilot.ops.ports import Log
 
 POLL_SECONDS = 2.0
 """Four functions every two seconds stay below the account's FilterLogEvents calls a second."""
@@ -45,6 +47,7 @@ def logs(
     ctx: typer.Context,
     functions: Functions = None,
     *,
+    subscriber: Subscriber = None,
     follow: Follow = False,
     lines: Lines = None,
     since: Since = None,
@@ -64,6 +67,7 @@ def logs(
     from b2bpilot.ops.logs import reading
 
     pilot = pilot_of(ctx)
+    _require_one_owner(functions, subscriber)
     if follow and (until or pilot.output.format is Format.JSON):
         raise UsageError(
             "--follow cannot be used with --until or -o json",
@@ -74,7 +78,11 @@ def logs(
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
     _ = _periods(since, until, now=pilot.machine(), lines=lines)
     begins, end = _periods(since, until, now=pilot.now(), lines=lines)
-    logs = reading.groups(pilot.environment, functions or [])
+    logs = (
+        _of_subscriber(pilot, subscriber)
+        if subscriber
+        else reading.groups(pilot.environment, functions or [])
+    )
 
     def missing(function: str, group: str) -> None:
         pilot.output.notice(f"{function}: there is no log group {group} (yet): the function wrote nothing")
@@ -96,6 +104,25 @@ def logs(
         until_ = f" until {end:%Y-%m-%d %H:%M:%S}" if end else ""
         verb = "matches" if shown == 1 else "match"
         pilot.output.notice(f"{many_lines} {verb} since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
+
+
+def _require_one_owner(functions: list[str] | None, subscriber: str | None) -> None:
+    """Raises UsageError for functions of both, and for an empty variable of a script."""
+    if subscriber is not None and functions:
+        raise UsageError("--subscriber cannot be used with FUNCTION", hint="leave one of them out")
+    if subscriber is not None and not subscriber.strip():
+        raise UsageError(
+            "--subscriber is empty", hint="name one, or leave it out for this environment's functions"
+        )
+
+
+def _of_subscriber(pilot: Pilot, named: str) -> Mapping[str, Log]:
+    from b2bpilot.ops.logs.of_subscriber import groups_of
+    from b2bpilot.ops.subscribers.discovery import one_of, subscribers_of
+
+    found = subscribers_of(pilot.environment)
+    pilot.remember_subscribers([one for one in found if not one.is_processor])
+    return groups_of(one_of(found, named.strip()), pilot.environment)
 
 
 def _periods(

@@ -20,6 +20,15 @@ Functions = Annotated[
         autocompletion=values.functions,
     ),
 ]
+Subscriber = Annotated[
+    str | None,
+    typer.Option(
+        "--subscriber",
+        help="Only the functions of this subscriber of the topic: name or subscription ARN.",
+        metavar="NAME",
+        autocompletion=values.subscribers,
+    ),
+]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C, which is exit code 0.")
 ]

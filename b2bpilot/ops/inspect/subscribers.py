@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from b2bpilot.aws.logs import LogGroup, LogGroupMissing
-from b2bpilot.aws.policies import where
+from b2bpilot.advice import Words, our_command
+from b2bpilot.aws.logs import LogGroupMissing
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.subscriptions import subscriptions
 from b2bpilot.errors import PilotError
@@ -18,9 +18,10 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect.dead_letters import DeadLetterSource
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer
-from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.logs.entry import LogEntry, LogLevel
+from b2bpilot.ops.logs.of_subscriber import groups_of
 from b2bpilot.ops.subscribers.activity import backlog
-from b2bpilot.ops.subscribers.discovery import Subscriber, recipient_of, resource_name, subscribers_among
+from b2bpilot.ops.subscribers.discovery import Subscriber, recipient_of, subscribers_among
 from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation, evaluate_all
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -62,6 +63,18 @@ class SubscriberStory:
         """What its log says of the message, each once, in order: what is logged without an event is a line."""
         found = self.trace.log.value.entries if self.trace.log.value else ()
         return list(dict.fromkeys(line.event or "a line" for line in sorted(found, key=lambda one: one.at)))
+
+    @property
+    def look(self) -> Words | None:
+        """Return the command that shows its failure; None where its log has none."""
+        found = self.trace.log.value.entries if self.trace.log.value else ()
+        failed = sorted((one for one in found if one.level >= LogLevel.ERROR), key=lambda one: one.at)
+        if not failed:
+            return None
+        first = failed[0]
+        which = ("--message-id", first.message_id) if first.message_id else ("--level", "error")
+        since = f"{first.at:%Y-%m-%dT%H:%M}Z"
+        return our_command("logs", "--subscriber", self.trace.subscriber.name, *which, "--since", since)
 
     def in_words(self) -> str:
         return f"{self._filter()}; {self._log()}; {self._dead_letters()}"
@@ -138,14 +151,9 @@ def message_among(row: UserSubmission | None, dead_letters: Sequence[DeadLetter]
 
 
 def _log(subscriber: Subscriber, environment: Environment, question: MessageQuestion) -> SourceAnswer:
-    """Lambda gives a function's log its name; one that never ran has none, and so no line of the message."""
-    functions = [arn for arn in (subscriber.function_arn, *subscriber.other_function_arns) if arn]
-    if not functions:
-        raise PilotError("; ".join(subscriber.errors) or "no function of it is known")
+    """A function that never ran has no log group, and so no line of the message."""
     entries: list[LogEntry] = []
-    for arn in functions:
-        client = where(environment.access, arn).client("logs", TIMEOUTS)
-        group = LogGroup(client, f"/aws/lambda/{resource_name(arn)}", pauses=PAUSES)
+    for group in groups_of(subscriber, environment, pauses=PAUSES).values():
         with contextlib.suppress(LogGroupMissing):
             entries += FunctionLog(function=subscriber.name, group=group).ask(question).entries
     return SourceAnswer(entries=tuple(entries))

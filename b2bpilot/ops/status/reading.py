@@ -30,7 +30,6 @@ from b2bpilot.ops.status.unpublished import Unpublished, unpublished
 from b2bpilot.ops.table.asked import AskedTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import rows_of
-from b2bpilot.ops.verify.alarm_table import ALARMS
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
@@ -234,8 +233,16 @@ def _reserved(environment: Environment) -> ReservedConcurrency:
 def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:
     """Another environment's name may end like ours: what an alarm watches decides whose it is."""
     stack = environment.stack
-    watched = (value for one in ALARMS for value in one.dimensions(stack).values())
-    ours = {stack.webhook_function_name, *watched}
+    ours = {
+        stack.topic_arn.rpartition(":")[2],
+        stack.message_queue_arn.rpartition(":")[2],
+        stack.dead_letter_queue_arn.rpartition(":")[2],
+        stack.webhook_function_name,
+        stack.processor_function_name,
+        stack.stale_function_name,
+        stack.redriver_function_name,
+        stack.api_id,
+    }
     return [
         alarm
         for alarm in alarms(environment.access, PREFIX, timeouts=timeouts)

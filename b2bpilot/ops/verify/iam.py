@@ -102,7 +102,7 @@ OF_A_SUBSCRIBER: Mapping[str, tuple[str, ...]] = {
     "sqs:ReceiveMessage": (SUBSCRIBERS_DEAD_LETTERS,),
     "sqs:SendMessage": (SUBSCRIBERS_DEAD_LETTERS,),
 }
-"""What `dlq ... --subscriber` and `inspect` do the same with, beside the stack's own: by the names of decision 38. Any other subscriber's
+"""What `dlq ... --subscriber`, `logs --subscriber` and `inspect` do the same with, beside the stack's own: by the names of decision 38. Any other subscriber's
 have to be added."""
 
 FIND = ("cloudformation:DescribeStacks",)
@@ -157,7 +157,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "publish": (*PROVEN_ROWS, *OWNERS, "sns:Publish"),
     "load": (*TAKE, *CAPACITY, "sns:Publish"),
     "inspect": (*STORY, *ENDPOINTS),
-    "logs": (*FIND, "logs:FilterLogEvents"),
+    "logs": (*FIND, *OWNERS, *SUBSCRIBER, "logs:FilterLogEvents"),
     "doctor": ("sts:GetCallerIdentity",),
     "status": (
         *STORY,
@@ -284,7 +284,7 @@ def policy_of(command: str, names: Names) -> dict[str, object]:
 
 def beside_of(command: str) -> Mapping[str, tuple[str, ...]]:
     """Return what more a command does the same with, by action."""
-    return OF_A_SUBSCRIBER if command.startswith("dlq ") or command == "inspect" else {}
+    return OF_A_SUBSCRIBER if command.startswith("dlq ") or command in ("inspect", "logs") else {}
 
 
 def secrets_of(command: str) -> tuple[str, ...]:
