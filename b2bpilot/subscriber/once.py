@@ -60,12 +60,15 @@ LONGEST_LEASE: Final = timedelta(seconds=50)
 """Over before Lambda's first retry, after 60 seconds: the retry takes over a run that died without a word."""
 LONGEST_RUN: Final = timedelta(minutes=15)
 TO_END: Final = timedelta(milliseconds=500)
-"""So much of its time a run keeps for writing down that it failed."""
+"""So much of its time a run keeps for writing down that it failed; half of what is left, where that is less."""
+NO_TIME: Final = timedelta(milliseconds=1)
+"""To PostgreSQL a limit of 0 is none."""
 ERROR_LENGTH: Final = 2_000
 QUOTABLE: Final = 3
 """A value of a message that is no longer may stand in an error."""
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 NUMBER: Final = re.compile(r"\d{7,}")
+RUN_ID: Final = re.compile("[A-Za-z0-9._:-]{1,100}")
 
 CAS: Final = Path(__file__).with_name("rds.pem")
 WAITS: Final[Mapping[str, str]] = {
@@ -148,6 +151,10 @@ class StillInProgress(RuntimeError):
     would delete what may be the last copy."""
 
 
+class NotBegun(RuntimeError):
+    """Less than a lease is left of the run: the code would be killed in the middle. The message comes again."""
+
+
 class LeaseLost(Exception):
     """Another run took the message over; what this one did is rolled back."""
 
@@ -171,6 +178,8 @@ class Message:
     test: bool
     params: Mapping[str, str] = field(repr=False)
     attributes: Mapping[str, str] = field(repr=False)
+    sent_again_by: Mapping[str, str] = field(default_factory=dict)
+    """`redrive_run_id` and `backfill_run_id`, where such a run sent it: each of its log lines has them."""
 
     def text(self, name: str) -> str | None:
         """Return a parameter as PostgreSQL can store it: NUL and lone surrogates, which a message may hold, become U+FFFD."""
@@ -209,7 +218,10 @@ class OnceHandler:
         """
         found = records(event)
         with self._one_at_a_time:
-            results = [self._result(record, event, context) for record in found]
+            results = [
+                self._result(record, event, context, is_first=number == 0)
+                for number, record in enumerate(found)
+            ]
         failed = [result for result in results if isinstance(result, Exception)]
         outcomes = [outcome_of(result) for result in results]
         if is_of_sqs(found[0]):
@@ -228,26 +240,38 @@ class OnceHandler:
         self._database.close()
 
     def _result(
-        self, record: Mapping[str, Any], event: Mapping[str, Any], context: RemainingTime | None
+        self,
+        record: Mapping[str, Any],
+        event: Mapping[str, Any],
+        context: RemainingTime | None,
+        *,
+        is_first: bool,
     ) -> str | Exception:
+        """The first record of an event is begun however short the run is: the next one would have no more."""
         message = None
         try:
-            message = read(record)
-            return self._deliver(message, left_to(context), is_synchronous=waits_for_the_answer(event))
+            message = read(record, event)
+            if not is_first and left_to(context) < longest_lease():
+                return self._not_begun(message)
+            return self._deliver(message, context, is_synchronous=waits_for_the_answer(event))
         except StillInProgress as exc:
             return exc
         except Exception as exc:  # noqa: BLE001  # the records beside it are other messages'
             self._log_failure(exc, message)
             return exc
 
-    def _deliver(self, message: Message, left: timedelta, *, is_synchronous: bool) -> str:
+    def _not_begun(self, message: Message) -> NotBegun:
+        logger.warning("Message not begun", extra={**self._facts(message), "event": "not_begun"})
+        return NotBegun(f"too little time was left to begin message {message.message_id}")
+
+    def _deliver(self, message: Message, context: RemainingTime | None, *, is_synchronous: bool) -> str:
         key = {"subscriber": self.subscriber, "message_id": message.message_id, "test": message.test}
-        attempts = self._database.claim({**key, "lease": min(left, longest_lease())})
+        attempts = self._database.claim({**key, "lease": min(left_to(context), longest_lease())})
         if attempts is None:
             return self._skipped(message, key, is_synchronous=is_synchronous)
         claim = {**key, "attempts": attempts}
         try:
-            self._run(message, claim, left)
+            self._run(message, claim, left_to(context))
         except LeaseLost:
             return self._skipped(message, key, is_synchronous=is_synchronous)
         except Exception as exc:
@@ -261,7 +285,7 @@ class OnceHandler:
         is_completed = False
         connection = self._database.connection()
         with connection.transaction():
-            began = self._database.limit(connection, max(left - TO_END, TO_END))
+            began = self._database.limit(connection, max(left - TO_END, left / 2, NO_TIME))
             self.body(message, connection)
             self._database.complete(connection, claim, began)
             is_completed = True
@@ -316,7 +340,9 @@ class OnceHandler:
 
     def _facts(self, message: Message | None = None) -> dict[str, object]:
         found: dict[str, object] = {"subscriber": self.subscriber}
-        return found | {"message_id": message.message_id, "test": message.test} if message else found
+        if message is None:
+            return found
+        return found | {"message_id": message.message_id, "test": message.test, **message.sent_again_by}
 
 
 class Database:
@@ -426,14 +452,32 @@ def waits_for_the_answer(event: Mapping[str, Any]) -> bool:
     return isinstance(mark, dict) and "run_id" in mark and mark.get("accepted_only") is not True
 
 
-def read(record: Mapping[str, Any]) -> Message:
-    """Return the message of a record. Raises NotReadable with the reason, and nothing of the message."""
-    if is_of_sqs(record):
-        return _of_sqs(record)
-    notification = record.get("Sns")
-    if not isinstance(notification, dict):
-        raise NotReadable("a record has neither Sns nor body")
-    return _of_notification(notification)
+def read(record: Mapping[str, Any], event: Mapping[str, Any] | None = None) -> Message:
+    """Return the message of a record of this event. Raises NotReadable with the reason, and nothing of the message."""
+    envelope = _envelope(record)
+    runs = run_ids(event, record, envelope)
+    if envelope is None:
+        attributes = _values(record.get("messageAttributes"), "stringValue")
+        return _decoded(record.get("body"), attributes, runs)
+    attributes = _values(envelope.get("MessageAttributes"), "Value")
+    return _decoded(envelope.get("Message"), attributes, runs)
+
+
+def run_ids(event: object, record: object, envelope: object) -> dict[str, str]:
+    """Return `redrive_run_id` and `backfill_run_id`, the newest of each: a run writes it beside the records, to a queue among
+    the attributes or into SNS's envelope, to the topic among the attributes of the message."""
+    found: dict[str, str] = {}
+    for kind in ("redrive", "backfill"):
+        name = f"{kind}_run_id"
+        said = (
+            _part(event, kind, "run_id"),
+            _part(record, "messageAttributes", name, "stringValue"),
+            _part(envelope, kind, "run_id"),
+            _part(envelope, "MessageAttributes", name, "Value"),
+        )
+        known = [one for one in said if isinstance(one, str) and RUN_ID.fullmatch(one)]
+        found |= {name: known[0]} if known else {}
+    return found
 
 
 def left_to(context: RemainingTime | None) -> timedelta:
@@ -525,15 +569,21 @@ def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
     return make_conninfo("", sslmode=environ.get("PGSSLMODE", "verify-full"), **fields)
 
 
-def _of_notification(notification: Mapping[str, Any]) -> Message:
-    return _decoded(notification.get("Message"), _values(notification.get("MessageAttributes"), "Value"))
+def _envelope(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what SNS has put around the message; None where the record holds the message itself. Raises NotReadable."""
+    if is_of_sqs(record):
+        document = _document(record.get("body"))
+        return document if document.get("Type") == "Notification" else None
+    notification = record.get("Sns")
+    if not isinstance(notification, dict):
+        raise NotReadable("a record has neither Sns nor body")
+    return notification
 
 
-def _of_sqs(record: Mapping[str, Any]) -> Message:
-    document = _document(record.get("body"))
-    if document.get("Type") == "Notification":
-        return _of_notification(document)
-    return _decoded(record.get("body"), _values(record.get("messageAttributes"), "stringValue"))
+def _part(holder: object, *names: str) -> object:
+    for name in names:
+        holder = holder.get(name) if isinstance(holder, Mapping) else None
+    return holder
 
 
 def _values(attributes: object, field_name: str) -> dict[str, str]:
@@ -547,7 +597,7 @@ def _values(attributes: object, field_name: str) -> dict[str, str]:
     }
 
 
-def _decoded(body: object, attributes: Mapping[str, str]) -> Message:
+def _decoded(body: object, attributes: Mapping[str, str], runs: Mapping[str, str]) -> Message:
     document = _document(body)
     params = document.get("params")
     if document.get("schema") != SCHEMA:
@@ -564,6 +614,7 @@ def _decoded(body: object, attributes: Mapping[str, str]) -> Message:
             test=document.get("test") is True,
             params=params,
             attributes=attributes,
+            sent_again_by=runs,
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise NotReadable("message_id or received_at is missing or wrong") from None

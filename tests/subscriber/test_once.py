@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from psycopg.rows import dict_row
 
 from b2bpilot.pipeline.dead_letter import event_for_invoke, read_dead_letter
 from b2bpilot.pipeline.lease import LONGEST_LEASE as OF_THE_PROCESSOR
+from b2bpilot.pipeline.notification import Addressed, envelope_for, event_for
 from b2bpilot.pipeline.outcome import AnswerProof, proof_in
 from b2bpilot.subscriber.once import (
     LONGEST_LEASE,
@@ -268,6 +270,56 @@ def test_the_server_ends_a_statement_that_outlives_the_run(make: Make, rows: Row
     )
 
 
+@pytest.mark.parametrize("milliseconds", [1, 100, 700, 60_000])
+def test_no_statement_outlasts_the_run_and_each_has_a_limit(
+    make: Make, rows: Rows, milliseconds: int
+) -> None:
+    found: list[Any] = []
+    limit = "SELECT extract(epoch FROM current_setting('statement_timeout')::interval) * 1000"
+    handler = make(then(lambda connection: found.append(connection.execute(limit).fetchone())))
+    with suppress(psycopg.errors.QueryCanceled, psycopg.errors.IdleInTransactionSessionTimeout):
+        handler(sns_event(message()), Context(milliseconds))
+
+    assert milliseconds == 1 or [0 < one < milliseconds for (one,) in found] == [True]
+
+
+@pytest.mark.parametrize("wrap", [enveloped, raw])
+def test_a_record_of_a_batch_is_not_begun_with_less_than_a_lease_left(
+    make: Make, rows: Rows, caplog: pytest.LogCaptureFixture, wrap: Callable[..., Any]
+) -> None:
+    """Its code would be killed in the middle. The first one has what there is: the next run would have no more."""
+    sent = [message() for _ in range(3)]
+    records = [wrap(one) for one in sent]
+    context = Context(100)
+
+    answer = make(insert)(batch(*records), context)
+
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in records[1:]],
+        "outcomes": ["stored", "failed", "failed"],
+    }
+    assert [rows.delivery(one) is None for one in sent] == [False, True, True]
+    warned = [vars(line) for line in caplog.records if line.levelno == logging.WARNING]
+    assert [(line["event"], line["message_id"]) for line in warned] == [
+        ("not_begun", one.message_id) for one in sent[1:]
+    ]
+    assert make(insert)(batch(*records), Context(50_000))["outcomes"] == ["duplicate", "stored", "stored"]
+
+
+def test_a_message_that_hangs_leaves_the_others_unclaimed(make: Make, rows: Rows) -> None:
+    hangs, sound = message(params={"Body": "hangs"}), message()
+    context = Context(60_000)
+
+    def body(message: Message, connection: psycopg.Connection) -> None:
+        insert(message, connection)
+        context._milliseconds = 400
+
+    answer = make(body)(batch(raw(hangs), raw(sound)), context)
+
+    assert answer["outcomes"] == ["stored", "failed"]
+    assert (rows.effects(sound), rows.delivery(sound)) == (0, None)
+
+
 def test_a_stricter_limit_of_the_role_s_stays(make: Make, rows: Rows) -> None:
     found: list[Any] = []
     limits = (
@@ -481,6 +533,48 @@ def test_each_line_names_the_message_and_the_subscriber_and_nothing_of_what_was_
     assert any(frame.endswith(" body") for frame in lines[0]["at"])
     written = json.dumps([lines, rows.delivery(sent)], default=str)
     assert not [said for said in ("call me", "at once", "5005550006", "1234567") if said in written]
+
+
+SENT_AGAIN = message()
+TO_US = Addressed(
+    topic_arn="arn:aws:sns:eu-west-1:123456789012:t",
+    subscription_arn="arn:aws:sns:eu-west-1:123456789012:t:1",
+    run_id="b1",
+)
+
+
+def attribute(name: str) -> dict[str, Any]:
+    return {"messageAttributes": {name: {"dataType": "String", "stringValue": "r1"}}}
+
+
+@pytest.mark.parametrize(
+    ("event", "ids"),
+    [
+        (sns_event(SENT_AGAIN), (None, None)),
+        (sns_event(SENT_AGAIN, **REDRIVE), ("r1", None)),
+        (batch({**enveloped(SENT_AGAIN), **attribute("redrive_run_id")}), ("r1", None)),
+        (batch({**enveloped(SENT_AGAIN), **attribute("odd")}), (None, None)),
+        ({**sns_event(SENT_AGAIN), "redrive": {"run_id": "x" * 101}}, (None, None)),
+        (event_for(SENT_AGAIN, TO_US), (None, "b1")),
+        (batch(record(envelope_for(SENT_AGAIN, TO_US))), (None, "b1")),
+        (batch({**raw(SENT_AGAIN), **attribute("backfill_run_id")}), (None, "r1")),
+        ({**event_for(SENT_AGAIN, TO_US), **REDRIVE}, ("r1", "b1")),
+    ],
+)
+def test_each_line_names_the_run_that_sent_the_message_again(
+    make: Make, caplog: pytest.LogCaptureFixture, event: dict[str, Any], ids: tuple[str | None, ...]
+) -> None:
+    handler = make(then(boom), f"s{uuid.uuid4().hex[:8]}")
+    with caplog.at_level(logging.INFO, logger="b2bpilot.subscriber.once"):
+        with suppress(Boom):
+            handler(event)
+        handler.body = insert
+        handler(event)
+        handler(event)
+
+    lines = [vars(line) for line in caplog.records if line.name == "b2bpilot.subscriber.once"]
+    assert [line["event"] for line in lines] == ["failed", "stored", "duplicate"]
+    assert {(line.get("redrive_run_id"), line.get("backfill_run_id")) for line in lines} == {ids}
 
 
 def test_the_documented_retention_job_removes_old_completed_rows_only(

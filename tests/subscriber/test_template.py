@@ -11,6 +11,7 @@ import pytest
 from b2bpilot.ops.subscribers.new_filter import DEFAULT, read_filter
 from b2bpilot.ops.subscribers.new_folder import NewSubscriber, Protocol
 from b2bpilot.ops.verify.template import parse
+from b2bpilot.subscriber.once import LONGEST_LEASE
 
 NAMED = "analytics-b2b-pilot-${Environment}"
 TOPIC = {
@@ -143,6 +144,8 @@ def test_a_queue_gives_a_message_again_only_after_its_run_is_over() -> None:
     mapping = resources["EventSourceMapping"]["Properties"]
     assert queue["VisibilityTimeout"] == 6 * resources["Function"]["Properties"]["Timeout"]
     assert queue["MessageRetentionPeriod"] < dead_letters["MessageRetentionPeriod"] == 14 * 86400
+    assert mapping["BatchSize"] == 1, "one message that hangs would bring the others back with it"
+    assert resources["Function"]["Properties"]["Timeout"] > LONGEST_LEASE.total_seconds()
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert "FilterCriteria" not in mapping, "Lambda deletes what a filter leaves out"
 
