@@ -78,11 +78,7 @@ def logs(
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
     _ = _periods(since, until, now=pilot.machine(), lines=lines)
     begins, end = _periods(since, until, now=pilot.now(), lines=lines)
-    logs = (
-        _of_subscriber(pilot, subscriber)
-        if subscriber
-        else reading.groups(pilot.environment, functions or [])
-    )
+    logs = _groups(pilot, functions or [], subscriber)
 
     def missing(function: str, group: str) -> None:
         pilot.output.notice(f"{function}: there is no log group {group} (yet): the function wrote nothing")
@@ -116,7 +112,11 @@ def _require_one_owner(functions: list[str] | None, subscriber: str | None) -> N
         )
 
 
-def _of_subscriber(pilot: Pilot, named: str) -> Mapping[str, Log]:
+def _groups(pilot: Pilot, functions: list[str], named: str | None) -> Mapping[str, Log]:
+    if named is None:
+        from b2bpilot.ops.logs.reading import groups
+
+        return groups(pilot.environment, functions)
     from b2bpilot.ops.logs.of_subscriber import groups_of
     from b2bpilot.ops.subscribers.discovery import one_of, subscribers_of
 
