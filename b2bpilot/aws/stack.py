@@ -87,6 +87,11 @@ class StackOutputs:
         return self.topic_arn.split(":")[1]
 
     @property
+    def processor_function_arn(self) -> str:
+        """Without version and alias."""
+        return f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{self.processor_function_name}"
+
+    @property
     def twilio_secret(self) -> str:
         """The ARN of the secret with Twilio's credentials, as functions and commands read them."""
         return self.secret_arn if self.reads_old_secret else self.twilio_secret_arn

@@ -495,7 +495,7 @@ def a_report(
         doubts=(),
         remarks=(),
     )
-    subscriber = Subscriber(name=name, kind=kind, subscription=one)
+    subscriber = Subscriber(name=name, kind=kind, subscription=one, is_processor=name == "processor")
     return SubscriberReport(subscriber=subscriber, report=judged, backlog=backlog, failed_runs=failed)
 
 

@@ -124,7 +124,7 @@ class Pilot:
 
         found = subscribers_of(environment)
         self.remember_subscribers([one for one in found if not one.is_processor])
-        recipient = recipient_of(environment, one_of(found, named))
+        recipient = recipient_of(environment, one_of(environment, found, named))
         return environment if recipient.is_processor else environment.of(recipient)
 
     def about(self, recipient: Recipient | None) -> Pilot:

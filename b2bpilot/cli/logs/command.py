@@ -122,7 +122,7 @@ def _groups(pilot: Pilot, functions: list[str], named: str | None) -> Mapping[st
 
     found = subscribers_of(pilot.environment)
     pilot.remember_subscribers([one for one in found if not one.is_processor])
-    return groups_of(one_of(found, named.strip()), pilot.environment)
+    return groups_of(one_of(pilot.environment, found, named.strip()), pilot.environment)
 
 
 def _periods(

@@ -15,7 +15,7 @@ FIFO = ".fifo"
 
 def target(environment: Environment, subscribers: Sequence[Subscriber], name: str) -> Subscriber:
     """Return the one of the subscribers that has this name, in any of its forms. Raises UsageError for nobody's, Refused."""
-    found = one_of(subscribers, name, said_as="NAME")
+    found = one_of(environment, subscribers, name, said_as="NAME")
     _require_another(found)
     _require_reachable(found, environment)
     _require_taking(found)

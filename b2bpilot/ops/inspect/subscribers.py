@@ -21,9 +21,8 @@ from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer
 from b2bpilot.ops.logs.entry import LogEntry, LogLevel
 from b2bpilot.ops.logs.of_subscriber import groups_of
 from b2bpilot.ops.subscribers.activity import backlog
-from b2bpilot.ops.subscribers.discovery import Subscriber, recipient_of, subscribers_among
+from b2bpilot.ops.subscribers.discovery import Subscriber, others_among, recipient_of
 from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation, evaluate_all
-from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import UserSubmission
@@ -114,14 +113,13 @@ class SubscriberStory:
 def traces(environment: Environment, question: MessageQuestion) -> list[SubscriberTrace]:
     """Ask all but the processor, side by side, each with a limit. Raises AwsError when nobody could say who is subscribed."""
     listed = subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
-    others = [one for one in listed if not is_processor_s(one, environment.stack)]
     asked = [
         (
             one,
             Inquiry(partial(_log, one, environment, question), seconds=SECONDS),
             Inquiry(partial(_dead_letters, one, environment, question), seconds=SECONDS),
         )
-        for one in subscribers_among(environment, others)
+        for one in others_among(environment, listed)
     ]
     return [
         SubscriberTrace(subscriber=one, log=log.answer(), dead_letters=dead_letters.answer())

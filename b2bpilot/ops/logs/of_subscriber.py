@@ -11,7 +11,8 @@ from b2bpilot.aws.policies import where
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscribers.discovery import Subscriber, resource_name
+from b2bpilot.ops.subscribers.discovery import Subscriber
+from b2bpilot.ops.subscribers.naming import resource_name
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=10, attempts=3)
 

@@ -12,8 +12,7 @@ from b2bpilot.errors import AwsError
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.activity import backlog
-from b2bpilot.ops.subscribers.discovery import Subscriber, subscribers_among
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.discovery import Subscriber, others_among
 from b2bpilot.plural import many
 
 
@@ -34,8 +33,7 @@ def other_subscribers(
     """Look at all but the processor, side by side. Raises AwsError when nobody could say who is subscribed."""
     if answer.value is None:
         raise AwsError(f"the topic's subscriptions did not answer: {answer.error}")
-    others = [one for one in answer.value if not is_processor_s(one, environment.stack)]
-    found = subscribers_among(environment, others)
+    found = others_among(environment, answer.value)
     return of_each(lambda one: _state(one, environment, timeouts), found)
 
 

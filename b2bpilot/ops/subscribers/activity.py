@@ -17,7 +17,8 @@ from b2bpilot.aws.queue_attributes import counters, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscribers.discovery import Subscriber, resource_name
+from b2bpilot.ops.subscribers.discovery import Subscriber
+from b2bpilot.ops.subscribers.naming import resource_name
 
 DAY = timedelta(days=1)
 LATELY, AGE_PERIOD_SECONDS = timedelta(minutes=15), 300

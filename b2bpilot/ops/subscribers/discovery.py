@@ -4,7 +4,7 @@ go (docs/decisions/0038-subscribers.md)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from b2bpilot.advice import our_command
@@ -17,9 +17,9 @@ from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.owner import endpoint_name
-from b2bpilot.ops.recipient import PROCESSOR, Recipient
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.naming import meanings, names_among, resource_name, short_name
 from b2bpilot.pipeline.owner import function_name
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
@@ -41,8 +41,10 @@ class Subscriber:
     """
 
     name: str
+    """What means it alone among the topic's subscribers."""
     kind: SubscriberKind
     subscription: Subscription
+    is_processor: bool = False
     function_arn: str | None = None
     run_as: str | None = None
     """What SNS, or the queue's mapping, runs: the function with its version or alias, where one is named."""
@@ -54,20 +56,10 @@ class Subscriber:
     errors: tuple[str, ...] = ()
 
     @property
-    def is_processor(self) -> bool:
-        return self.name == PROCESSOR
-
-    @property
     def dead_letter_queue_arns(self) -> tuple[str, ...]:
         """Both senders' queues, each once: one when it is as it should be."""
         both = (self.subscription.redrive_target_arn, self.sender_dead_letter_queue_arn)
         return tuple(dict.fromkeys(arn for arn in both if arn))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """By which it may be asked for."""
-        endpoint = self.subscription.endpoint
-        return frozenset({self.name, resource_name(endpoint), endpoint, self.subscription.arn})
 
 
 def subscribers_of(environment: Environment) -> list[Subscriber]:
@@ -78,13 +70,25 @@ def subscribers_of(environment: Environment) -> list[Subscriber]:
 
 
 def subscribers_among(environment: Environment, found: Sequence[Subscription]) -> list[Subscriber]:
-    """Return the subscribers of these subscriptions, each looked at beside the others. What cannot be looked at is in `errors`."""
-    return of_each(lambda one: _subscriber(one, environment), found)
+    """Return the subscribers of all these subscriptions, each looked at beside the others. What cannot be looked at is in
+    `errors`."""
+    named = list(zip(found, names_among(found, environment), strict=True))
+    return of_each(lambda one: _subscriber(*one, environment), named)
 
 
-def one_of(found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber") -> Subscriber:
+def others_among(environment: Environment, found: Sequence[Subscription]) -> list[Subscriber]:
+    """Return the subscribers beside the processor, which is not looked at. `found` are all of the topic: names depend on it."""
+    named = zip(found, names_among(found, environment), strict=True)
+    others = [one for one in named if not is_processor_s(one[0], environment.stack)]
+    return of_each(lambda one: _subscriber(*one, environment), others)
+
+
+def one_of(
+    environment: Environment, found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber"
+) -> Subscriber:
     """Return the one of this short name, resource name, endpoint or subscription ARN. Raises UsageError."""
-    matching = [one for one in found if text in one.names]
+    meant = meanings([one.subscription for one in found], environment).get(text, ())
+    matching = [one for one in found if any(one.subscription is each for each in meant)]
     if len(matching) == 1 or (matching and all(one.is_processor for one in matching)):
         return matching[0]
     if matching:
@@ -188,27 +192,12 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
     return queues[0]
 
 
-def short_name(endpoint: str, environment: str) -> str:
-    """Return the name that `subscribers new` gave, or the resource's own (docs/decisions/0038-subscribers.md)."""
-    return resource_name(endpoint).removesuffix(f"-b2b-pilot-{environment}")
+def _subscriber(subscription: Subscription, name: str, environment: Environment) -> Subscriber:
+    found = _looked_at(subscription, name, environment)
+    return replace(found, is_processor=is_processor_s(subscription, environment.stack))
 
 
-def name_of(subscription: Subscription, environment: Environment) -> str:
-    """Return the subscriber's name, without what an address or a number says of a person."""
-    if is_processor_s(subscription, environment.stack):
-        return PROCESSOR
-    if not subscription.endpoint.startswith("arn:"):
-        return endpoint_name(subscription.protocol, subscription.endpoint)
-    return short_name(subscription.endpoint, environment.name)
-
-
-def resource_name(endpoint: str) -> str:
-    """Return a function's or queue's name from its ARN; what is no ARN stays as it is."""
-    return function_name(endpoint).rpartition(":")[2] if endpoint.startswith("arn:") else endpoint
-
-
-def _subscriber(subscription: Subscription, environment: Environment) -> Subscriber:
-    name = name_of(subscription, environment)
+def _looked_at(subscription: Subscription, name: str, environment: Environment) -> Subscriber:
     match subscription.protocol:
         case "lambda":
             return _of_function(subscription, name, environment.access)

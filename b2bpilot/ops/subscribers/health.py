@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from b2bpilot.advice import Words
 from b2bpilot.aws.stack import StackOutputs
-from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.aws.subscriptions import Listed, Subscription
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
+from b2bpilot.pipeline.owner import function_name
 
 
 class Health(StrEnum):
@@ -98,12 +98,11 @@ def report(
     )
 
 
-def is_processor_s(subscription: Subscription, stack: StackOutputs) -> bool:
-    """Tell whether it delivers to the processor, through an alias or a version, too, or to the queue in front of it."""
-    if stack.message_queue_arn and subscription.endpoint == stack.message_queue_arn:
-        return True
-    parts = subscription.endpoint.split(":")
-    return subscription.protocol == "lambda" and parts[6:7] == [stack.processor_function_name]
+def is_processor_s(subscription: Listed | Subscription, stack: StackOutputs) -> bool:
+    """Tell whether it delivers to the processor, through an alias or a version, too, or to the queue in front of it. A function
+    of its name in another account or region is another."""
+    endpoint = function_name(subscription.endpoint)
+    return bool(endpoint) and endpoint in (stack.processor_function_arn, stack.message_queue_arn)
 
 
 def confirms_itself(subscription: Subscription) -> bool:
@@ -176,7 +175,7 @@ def _unfiltered(subscription: Subscription) -> str:
 def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
     """This environment's queue is for what ends in this environment: another's dead letters would lie there for good."""
     text = "it has no redrive policy: what SNS cannot deliver is lost"
-    if not Recipient.of_stack(stack).owns(subscription.endpoint):
+    if not is_processor_s(subscription, stack):
         return Reason(text=f"{text}. Its owner can name a queue of its own")
     return Reason(
         text=text,
@@ -188,7 +187,7 @@ def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
 
 def _remarks(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
     target = subscription.redrive_target_arn
-    is_ours = Recipient.of_stack(stack).owns(subscription.endpoint)
+    is_ours = is_processor_s(subscription, stack)
     if target == stack.dead_letter_queue_arn and not is_ours:
         yield Reason(
             text="what SNS cannot deliver goes to this environment's queue, where nobody redrives it: "

@@ -14,7 +14,7 @@ from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscribers.discovery import resource_name
+from b2bpilot.ops.subscribers.naming import resource_name
 
 SUBSCRIPTION = "AWS::SNS::Subscription"
 ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}

@@ -11,10 +11,10 @@ from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.conditions import either
-from b2bpilot.ops.subscribers.discovery import name_of
 from b2bpilot.ops.subscribers.evaluation import evaluate_all
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
 from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.naming import names_among
 from b2bpilot.pipeline.message import PilotMessage, encode
 
 TIMEOUTS = Timeouts(connect_seconds=1, read_seconds=2, attempts=1)
@@ -82,8 +82,8 @@ def reach(environment: Environment, found: Sequence[Subscription], messages: Ite
     """Judge by these subscriptions of the topic."""
     listed = list(messages)
     named = [
-        (name_of(one, environment), _answer(one, listed))
-        for one in found
+        (name, _answer(one, listed))
+        for one, name in zip(found, names_among(found, environment), strict=True)
         if not is_processor_s(one, environment.stack)
     ]
     return Reach(

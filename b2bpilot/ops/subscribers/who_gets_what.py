@@ -12,8 +12,8 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import PROCESSOR
 from b2bpilot.ops.subscribers.conditions import either
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage, evaluations
-from b2bpilot.ops.subscribers.discovery import name_of
 from b2bpilot.ops.subscribers.kinds import MessageKind, kinds
+from b2bpilot.ops.subscribers.naming import names_among
 from b2bpilot.pipeline.message import MessageType, Priority, Source
 
 Answers: TypeAlias = tuple[bool | None, ...]
@@ -80,8 +80,7 @@ def who_gets_what(environment: Environment, found: Sequence[Subscription]) -> Wh
     """Hold every kind against each subscription. Of several of one subscriber, one is enough. Without any, the processor misses
     all of them."""
     named: dict[str, list[Subscription]] = {PROCESSOR: []}
-    for number, one in enumerate(found):
-        name = name_of(one, environment)
+    for number, (one, name) in enumerate(zip(found, names_among(found, environment), strict=True)):
         is_shared = name in named and name != PROCESSOR
         named.setdefault(f"{name} ({number + 1})" if is_shared else name, []).append(one)
     columns = {

@@ -14,10 +14,17 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.recipient import PROCESSOR, Recipient
+from b2bpilot.ops.recipient import PROCESSOR
 from b2bpilot.ops.subscribers.admission import principal_for
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, subscribers_among
-from b2bpilot.ops.subscribers.missing import Absence, ImportingStack, absence, importing_stacks
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, others_among
+from b2bpilot.ops.subscribers.missing import (
+    Absence,
+    ImportingStack,
+    MissingSubscriber,
+    absence,
+    importing_stacks,
+)
+from b2bpilot.ops.subscribers.naming import meanings
 from b2bpilot.ops.verify.check import Answer, Severity, fails, holds, silent, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
@@ -58,25 +65,30 @@ def all_of(deployment: Deployment) -> list[Subscription]:
 
 def others(deployment: Deployment) -> list[Subscriber]:
     """Return all subscribers that are not the stack's own. Raises AwsError."""
-
-    def ask() -> list[Subscriber]:
-        own = Recipient.of_stack(deployment.stack)
-        foreign = [one for one in all_of(deployment) if not own.owns(one.endpoint)]
-        return subscribers_among(_environment(deployment), foreign)
-
-    found: list[Subscriber] = deployment.ask("subscribers", ask)
+    found: list[Subscriber] = deployment.ask(
+        "subscribers", lambda: others_among(_environment(deployment), all_of(deployment))
+    )
     return found
 
 
 def chosen(deployment: Deployment) -> list[Subscriber]:
     """Return those that were asked for by name; all of them where none was."""
-    return [one for one in others(deployment) if wants(deployment, one.names)]
-
-
-def wants(deployment: Deployment, names: frozenset[str]) -> bool:
-    """Tell whether who has these names was asked for, or nobody by name."""
     wanted = deployment.choices.subscribers
-    return not wanted or not names.isdisjoint(wanted)
+    return _meant(deployment, wanted) if wanted else others(deployment)
+
+
+def _meant(deployment: Deployment, texts: Sequence[str]) -> list[Subscriber]:
+    """An ambiguous name means all whose it is."""
+    found = others(deployment)
+    index = meanings([one.subscription for one in found], _environment(deployment))
+    meant = [each for text in texts for each in index.get(text, ())]
+    return [one for one in found if one.subscription in meant]
+
+
+def wants(deployment: Deployment, missing: MissingSubscriber) -> bool:
+    """Tell whether it was asked for, or nobody by name."""
+    wanted = deployment.choices.subscribers
+    return not wanted or not {missing.name, missing.stack}.isdisjoint(wanted)
 
 
 def importing(deployment: Deployment) -> list[ImportingStack]:
@@ -112,16 +124,16 @@ def of_others(deployment: Deployment, found: Answer, *, is_ours: bool = False) -
 def require_subscribed(deployment: Deployment) -> None:
     """Raises UsageError for a name that was asked for and that nobody has, not even a stack whose subscription is gone;
     AwsError."""
-    there = [(one.name, one.names) for one in others(deployment)]
-    known = there + [(one.name, frozenset({one.name, one.stack})) for one in absence_of(deployment).missing]
+    missing = absence_of(deployment).missing
     for name in deployment.choices.subscribers:
         if name == PROCESSOR:
             raise UsageError(
                 "--subscriber: the processor is what the other checks are about",
                 hint="leave --subscriber out",
             )
-        if not any(name in names for _, names in known):
-            listed = ", ".join(sorted(short for short, _ in known)) or "nobody"
+        if not _meant(deployment, [name]) and not any(name in (one.name, one.stack) for one in missing):
+            known = [*(one.name for one in others(deployment)), *(one.name for one in missing)]
+            listed = ", ".join(sorted(known)) or "nobody"
             raise UsageError(
                 f"--subscriber: nobody called {name!r} is subscribed to the topic",
                 hint=f"besides the processor: {listed}",

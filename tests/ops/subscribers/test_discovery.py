@@ -22,10 +22,14 @@ from b2bpilot.ops.subscribers.discovery import (
     Subscriber,
     SubscriberKind,
     one_of,
+    others_among,
     recipient_of,
-    short_name,
+    subscribers_among,
     subscribers_of,
 )
+from b2bpilot.ops.subscribers.health import Permission, PermissionReading, report
+from b2bpilot.ops.subscribers.naming import names_among, short_name
+from b2bpilot.ops.subscribers.who_gets_what import who_gets_what
 from tests.ops.status.readings import STACK
 
 REGION = "eu-west-1"
@@ -33,7 +37,7 @@ REGION = "eu-west-1"
 
 def named(environment: Environment, text: str) -> Subscriber:
     """Ask AWS again each time."""
-    return one_of(subscribers_of(environment), text)
+    return one_of(environment, subscribers_of(environment), text)
 
 
 class Team:
@@ -99,6 +103,101 @@ def test_the_processor_has_a_name_of_its_own(team: Team) -> None:
 
     assert (found.name, found.is_processor, found.dead_letter_queue_arns) == ("processor", True, (queue,))
     assert recipient_of(team.environment, found).is_processor
+
+
+ELSEWHERE = "arn:aws:{}:eu-west-1:999999999999:{}"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"),
+    [
+        ("lambda", "arn:aws:lambda:eu-west-1:123456789012:function:processor"),
+        ("lambda", "arn:aws:lambda:eu-west-1:123456789012:function:processor-b2b-pilot-prod"),
+        ("lambda", "arn:aws:lambda:eu-west-1:123456789012:function:processor:live"),
+        ("sqs", "arn:aws:sqs:eu-west-1:123456789012:processor"),
+        ("lambda", ELSEWHERE.format("lambda", f"function:{STACK.processor_function_name}")),
+        ("lambda", f"arn:aws:lambda:us-east-1:123456789012:function:{STACK.processor_function_name}"),
+        ("sqs", ELSEWHERE.format("sqs", "b2b-pilot-processor-messages-prod")),
+    ],
+)
+def test_nobody_else_s_function_or_queue_is_the_processor(team: Team, protocol: str, endpoint: str) -> None:
+    stack = replace(
+        team.environment.stack,
+        message_queue_arn=f"arn:aws:sqs:{REGION}:123456789012:b2b-pilot-processor-messages-prod",
+    )
+    environment = replace(team.environment, stack=stack)
+    subscription = a_subscription(team, protocol, endpoint)
+
+    (name,) = names_among([subscription], environment)
+    (found,) = subscribers_among(environment, [subscription])
+
+    assert (name, found.name, found.is_processor) == (name, name, False)
+    assert name != "processor"
+    assert one_of(environment, [found], name) is found
+    assert others_among(environment, [subscription]) == [found]
+    with pytest.raises(UsageError, match="nobody called 'processor' is subscribed"):
+        one_of(environment, [found], "processor")
+    assert who_gets_what(environment, [subscription]).missed
+    remarks = report(
+        subscription,
+        stack,
+        endpoint=PermissionReading(permission=Permission.GRANTED),
+        redrive=PermissionReading(permission=Permission.NOT_NEEDED),
+    ).remarks
+    assert "Its owner can name a queue of its own" in remarks[0].text
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}",
+        f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}:live",
+        "arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-processor-messages-prod",
+    ],
+)
+def test_each_way_to_the_processor_is_the_processor_s(team: Team, endpoint: str) -> None:
+    queue = "arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-processor-messages-prod"
+    environment = replace(team.environment, stack=replace(team.environment.stack, message_queue_arn=queue))
+    subscription = a_subscription(team, endpoint.split(":")[2], endpoint)
+
+    (found,) = subscribers_among(environment, [subscription])
+
+    assert (found.name, found.is_processor) == ("processor", True)
+    assert others_among(environment, [subscription]) == []
+    assert one_of(environment, [found], "processor") is found
+
+
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "names"),
+    [
+        (("crm", "crm-b2b-pilot-prod"), ["crm", "crm-b2b-pilot-prod"]),
+        (("crm-b2b-pilot-prod", "crm"), ["crm-b2b-pilot-prod", "crm"]),
+        (("crm-b2b-pilot-prod", "billing"), ["crm", "billing"]),
+        (("crm", "crm:live"), [f"{FUNCTION}crm", f"{FUNCTION}crm:live"]),
+        (
+            ("crm", "crm-b2b-pilot-prod", "crm-b2b-pilot-prod:live"),
+            ["crm", f"{FUNCTION}crm-b2b-pilot-prod", f"{FUNCTION}crm-b2b-pilot-prod:live"],
+        ),
+    ],
+)
+def test_each_name_that_is_shown_means_one_subscriber(
+    team: Team, endpoints: tuple[str, ...], names: list[str]
+) -> None:
+    topic = team.environment.stack.topic_arn
+    subscriptions = [
+        replace(a_subscription(team, "lambda", FUNCTION + name), arn=f"{topic}:{number}")
+        for number, name in enumerate(endpoints)
+    ]
+
+    found = subscribers_among(team.environment, subscriptions)
+
+    assert [one.name for one in found] == names
+    for one in found:
+        for text in (one.name, one.subscription.arn, one.subscription.endpoint):
+            assert one_of(team.environment, found, text) is one
 
 
 def test_a_function_is_found_with_the_queue_of_both_senders(team: Team) -> None:

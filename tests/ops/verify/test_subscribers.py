@@ -159,7 +159,7 @@ def test_a_raw_delivery_without_room_for_a_tracer_is_found(monkeypatch: pytest.M
 def test_only_the_processor_s_own_pending_subscription_is_a_failure() -> None:
     waiting = queue("waiting", protocol="http", endpoint="http://example.com/?key=s", confirmed=False)
     assert seen("B2B035", world(waiting)).status is Status.WARNING
-    assert seen("B2B035", world(waiting, asked=("waiting",))).status is Status.FAILED
+    assert seen("B2B035", world(waiting, asked=(waiting.subscription.arn,))).status is Status.FAILED
     assert seen("B2B035", world(waiting, queue("fine"), asked=("fine",))).status is Status.OK
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}"
     ours = queue("ours", protocol="lambda", endpoint=arn, confirmed=False)

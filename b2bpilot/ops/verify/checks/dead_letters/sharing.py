@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from b2bpilot.ops.owner import endpoint_name
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ
 from b2bpilot.ops.verify.deployment import Deployment
@@ -12,7 +12,7 @@ from b2bpilot.ops.verify.subscribers import asked_of, of_others
 
 def _unshared(deployment: Deployment) -> Answer:
     stack = deployment.stack
-    others = [one for one in asked_of(deployment) if not Recipient.of_stack(stack).owns(one.endpoint)]
+    others = [one for one in asked_of(deployment) if not is_processor_s(one, stack)]
     for one in others:
         if one.attributes_error is not None:
             raise one.attributes_error

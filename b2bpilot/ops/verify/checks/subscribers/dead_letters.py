@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from b2bpilot.aws.queue_attributes import KEY_OF_AWS, QueueAttributes
 from b2bpilot.aws.roles import may
 from b2bpilot.ops.subscribers.admission import admits
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, resource_name
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.subscribers.naming import resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment

@@ -7,7 +7,8 @@ from functools import partial
 from b2bpilot.aws.policies import function_policy
 from b2bpilot.aws.queue_attributes import KEY_OF_AWS
 from b2bpilot.ops.subscribers.admission import admits, principal_for
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, resource_name
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
+from b2bpilot.ops.subscribers.naming import resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment

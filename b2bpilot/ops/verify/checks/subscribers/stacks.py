@@ -26,7 +26,7 @@ def _agree(deployment: Deployment) -> Answer:
 
 
 def _absent(deployment: Deployment, found: Absence) -> list[tuple[str, Answer]]:
-    missing = [one for one in found.missing if wants(deployment, frozenset({one.name, one.stack}))]
+    missing = [one for one in found.missing if wants(deployment, one)]
     unknown = [(UNREAD, silent(f"unknown {why}", may_change=True)) for why in found.unknown]
     return [
         *((one.name, fails(one.text, fix=one_after_another(one.commands))) for one in missing),

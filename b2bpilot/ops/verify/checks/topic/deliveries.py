@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, warns
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ, coverages
 from b2bpilot.ops.verify.deployment import Deployment
@@ -22,7 +21,7 @@ def _delivered(deployment: Deployment) -> Answer:
     failed = count(deployment, of_topic(deployment, "NumberOfNotificationsFailed"))
     filtered = count(deployment, of_topic(deployment, "NumberOfNotificationsFilteredOut"))
     told = f"{many(failed, 'notification')} failed and {many(filtered, 'was', 'were')} filtered out in the last day"
-    others = [one for one in all_of(deployment) if not _is_ours(deployment, one)]
+    others = [one for one in all_of(deployment) if not is_processor_s(one, deployment.stack)]
     if not failed and not filtered:
         return holds(told)
     if failed and not others:
@@ -42,17 +41,13 @@ def _nothing_lost(deployment: Deployment) -> Answer:
     if not lost:
         return holds("none in the last day")
     told = f"{many(lost, 'notification')} of the last day reached neither"
-    if not any(one.redrive_policy for one in all_of(deployment) if not _is_ours(deployment, one)):
+    if not any(one.redrive_policy for one in all_of(deployment) if not is_processor_s(one, deployment.stack)):
         return fails(f"{told} the processor nor the queue")
     return warns(
         f"{told} a subscriber nor its dead-letter queue; SNS counts per topic, and others than the processor have such "
         "queues, too",
         fix=FIND_LOST,
     )
-
-
-def _is_ours(deployment: Deployment, one: Subscription) -> bool:
-    return Recipient.of_stack(deployment.stack).owns(one.endpoint)
 
 
 check = partial(Check, category=Category.TOPIC, needs=("B2B030",))

@@ -1,0 +1,65 @@
+"""What each subscriber of a topic is called: a name that means it alone, for whoever types `--subscriber`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from b2bpilot.aws.subscriptions import Listed, Subscription
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.owner import endpoint_name
+from b2bpilot.ops.recipient import PROCESSOR
+from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.pipeline.owner import function_name
+
+FORMS = 4
+"""In so many a subscriber may be asked for."""
+T = TypeVar("T", Listed, Subscription)
+
+
+def resource_name(endpoint: str) -> str:
+    """Return a function's or queue's name from its ARN; what is no ARN stays as it is."""
+    return function_name(endpoint).rpartition(":")[2] if endpoint.startswith("arn:") else endpoint
+
+
+def short_name(endpoint: str, environment: str) -> str:
+    """Return the name that `subscribers new` gave, or the resource's own (docs/decisions/0038-subscribers.md)."""
+    return resource_name(endpoint).removesuffix(f"-b2b-pilot-{environment}")
+
+
+def meanings(found: Sequence[T], environment: Environment) -> Mapping[str, Sequence[T]]:
+    """Return what each text stands for. An exact one hides a shorter one: a resource called `crm` is meant by crm, and not
+    crm-b2b-pilot-prod. Nobody else's is `processor`."""
+    index = {PROCESSOR: [one for one in found if is_processor_s(one, environment.stack)]}
+    for place in range(FORMS):
+        named: dict[str, list[T]] = {}
+        for one in found:
+            named.setdefault(_forms(one, environment)[place], []).append(one)
+        index = named | index
+    return index
+
+
+def names_among(found: Sequence[T], environment: Environment) -> list[str]:
+    """Return each one's name, without what an address or a number says of a person: the shortest that means nobody else."""
+    index = meanings(found, environment)
+
+    def name(one: T) -> str:
+        if is_processor_s(one, environment.stack):
+            return PROCESSOR
+        arn, endpoint, whole, short = _forms(one, environment)
+        if not endpoint.startswith("arn:"):
+            return short
+        return next(
+            (text for text in (short, whole, endpoint) if len(index[text]) == 1 and index[text][0] is one),
+            arn,
+        )
+
+    return [name(one) for one in found]
+
+
+def _forms(one: Listed | Subscription, environment: Environment) -> tuple[str, str, str, str]:
+    """Return by what it may be asked for, the most exact first. An unconfirmed one has no ARN of its own."""
+    endpoint = one.endpoint
+    is_arn = endpoint.startswith("arn:")
+    short = short_name(endpoint, environment.name) if is_arn else endpoint_name(one.protocol, endpoint)
+    return one.arn or endpoint, endpoint, resource_name(endpoint), short
