@@ -78,6 +78,9 @@ class LiveSubscribers:
     def is_own(self, arn: str) -> bool:
         return self._recipient.owns(arn)
 
+    def is_marked_for(self, endpoint: str | None) -> bool:
+        return self._recipient.is_processor if endpoint is None else self.is_own(endpoint)
+
     def owner_of_nameless(self) -> Owner:
         """A live subscriber that sends its dead letters here may do so raw: then nothing tells them from ours."""
         with self._lock:

@@ -56,6 +56,13 @@ class Recipient:
         return self.name == PROCESSOR
 
     @property
+    def mark(self) -> str | None:
+        """What a redrive's mark calls it: its endpoint, for a subscription may be made anew. None is the processor."""
+        if self.is_processor:
+            return None
+        return self.source_queue_arn or next(iter(self.function_arns), self.subscription_arn)
+
+    @property
     def asker(self) -> str:
         """Say for whom a command is."""
         return "this environment" if self.is_processor else f"subscriber {self.name}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from b2bpilot.pipeline.delivery import redrive_of
+from b2bpilot.pipeline.delivery import RedriveMark, redrive_of
 
 SUBSCRIPTION_PARTS = 7
 """arn:aws:sns:REGION:ACCOUNT:TOPIC:ID; a topic's ARN has one part less."""
@@ -25,8 +25,8 @@ class Addressee:
     """The function of an on-failure destination's record."""
     queue_arn: str | None = None
     """The queue that SQS moved it from, as its message was received too often."""
-    is_redriven: bool = False
-    """A redrive's mark stands beside `Records`: only what one of ours sent to the processor has it there. The mark in the
+    redriven: RedriveMark | None = None
+    """The mark beside `Records`: only what a redrive sent to one subscriber, whom it names, has it there. The mark in the
     attributes, of the topic route, reaches every subscriber and says nothing of whose the dead letter is."""
 
     @property
@@ -47,7 +47,7 @@ def addressee_of(document: Mapping[str, Any]) -> Addressee:
     return Addressee(
         subscription_arns=tuple(dict.fromkeys(_in_records(event))),
         function_arn=function if isinstance(function, str) and function else None,
-        is_redriven="Records" in event and redrive_of(event) is not None,
+        redriven=redrive_of(event) if "Records" in event else None,
     )
 
 

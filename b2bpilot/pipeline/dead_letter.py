@@ -144,9 +144,10 @@ def with_owner(dead_letter: DeadLetter, subscribers: Subscribers) -> DeadLetter:
 
 
 def event_for_invoke(
-    dead_letter: DeadLetter, *, run_id: str, is_accepted_only: bool = False
+    dead_letter: DeadLetter, *, run_id: str, is_accepted_only: bool = False, subscriber: str | None = None
 ) -> dict[str, Any]:
-    """Return the event that the processor is invoked with again, marked with the run and the attempt.
+    """Return the event that the processor is invoked with again, marked with the run and the attempt; or another `subscriber`,
+    by its endpoint, which the mark names then.
 
     Raises MessageUnreadable for a dead letter that must not be sent, and NotOurs.
     """
@@ -156,6 +157,8 @@ def event_for_invoke(
         mark["shape"] = Shape.RAW.value
     if is_accepted_only:
         mark["accepted_only"] = True
+    if subscriber is not None:
+        mark["subscriber"] = subscriber
     return {**event, "redrive": mark}
 
 

@@ -27,6 +27,8 @@ class RedriveMark:
     attempt: int
     is_accepted_only: bool = False
     """Whether the run was only told that AWS has it, and may have deleted the dead letter on that word."""
+    subscriber: str | None = None
+    """The endpoint of the subscriber that it was sent to; None is the processor, as in every mark that names nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,12 @@ def redrive_of(event: Mapping[str, Any]) -> RedriveMark | None:
         return None
     if attempt <= 0:
         return None
-    is_accepted_only = mark.get("accepted_only") is True
-    return RedriveMark(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS), is_accepted_only=is_accepted_only)
+    return RedriveMark(
+        run_id=run_id,
+        attempt=min(attempt, MOST_ATTEMPTS),
+        is_accepted_only=mark.get("accepted_only") is True,
+        subscriber=str(mark["subscriber"]) if "subscriber" in mark else None,
+    )
 
 
 def _delivery(record: object, redrive: RedriveMark | None) -> Delivery:

@@ -107,6 +107,10 @@ class Subscribers(Protocol):
         """Whether it is a function or a queue of the one who asks."""
         ...
 
+    def is_marked_for(self, endpoint: str | None) -> bool:
+        """Whether a redrive's mark that names this, None is the processor, was made for the one who asks."""
+        ...
+
     def owner_of_nameless(self) -> Owner:
         """Return whose a dead letter is that names no subscription: ours, unless another subscriber's could look so."""
         ...
@@ -115,8 +119,8 @@ class Subscribers(Protocol):
 def owner_of(addressee: Addressee, subscribers: Subscribers) -> Owner:
     """Return whose a dead letter is that names this.
 
-    Whoever names a live subscriber belongs to it, whatever else it says. A redrive's mark, or a function of ours, makes the
-    rest ours: unless nobody can tell that the subscription it names is not a live one.
+    Whoever names a live subscriber belongs to it, whatever else it says. The mark of a redrive to us, or a function of ours,
+    makes the rest ours: unless nobody can tell that the subscription it names is not a live one.
     """
     named = [subscribers.owner_of_subscription(arn) for arn in addressee.subscription_arns]
     for ownership in (Ownership.OTHER, Ownership.UNKNOWN):
@@ -125,10 +129,17 @@ def owner_of(addressee: Addressee, subscribers: Subscribers) -> Owner:
     for verb, sender in (("written", addressee.function_arn), ("given up", addressee.queue_arn)):
         if sender is not None and not subscribers.is_own(sender):
             return Owner(ownership=Ownership.UNKNOWN, name=f"{verb} by {sender}, which is another's")
-    if addressee.is_redriven or addressee.function_arn or addressee.queue_arn:
+    mark = addressee.redriven
+    is_marked = mark is not None and subscribers.is_marked_for(mark.subscriber)
+    if is_marked or addressee.function_arn or addressee.queue_arn:
         return OURS
     if named:
         return min(named, key=_caution)
+    if mark is not None:
+        return Owner(
+            ownership=Ownership.UNKNOWN,
+            name=f"it was redriven to {mark.subscriber or 'the processor'} and names no subscription",
+        )
     return subscribers.owner_of_nameless()
 
 

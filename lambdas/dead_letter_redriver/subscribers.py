@@ -39,6 +39,9 @@ class KnownSubscribers:
     def is_own(self, arn: str) -> bool:
         return function_name(arn) in self.function_arns or (arn != "" and arn == self.queue_arn)
 
+    def is_marked_for(self, endpoint: str | None) -> bool:
+        return endpoint is None
+
     def owner_of_nameless(self) -> Owner:
         if self.evidence.nameless_are_ours:
             return OURS

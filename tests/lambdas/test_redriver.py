@@ -545,6 +545,20 @@ def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence:
         assert bool(deployment.dead_letters) is not bool(adopted)
 
 
+@pytest.mark.parametrize(("to", "is_ours"), [({}, True), ({"subscriber": "arn:aws:lambda:::billing"}, False)])
+def test_the_mark_of_a_redrive_to_another_subscriber_takes_nothing_that_is_gone(
+    to: dict[str, str], is_ours: bool
+) -> None:
+    gone = sns_event(message(), redrive={"run_id": "r", "attempt": 1, **to})
+    gone["Records"][0]["EventSubscriptionArn"] = GONE_ARN
+    deployment = Deployment(evidence=SubscriberEvidence(gone=frozenset({GONE_ARN}), nameless_are_ours=True))
+    deployment.put_body(json.dumps(gone))
+    deployment.begin()
+    deployment.run()
+
+    assert bool(deployment.dead_letters) is not is_ours
+
+
 def test_a_subscription_that_a_repair_made_anew_is_ours_by_the_command_s_word() -> None:
     made_anew = sns_event(message())
     made_anew["Records"][0]["EventSubscriptionArn"] = GONE_ARN

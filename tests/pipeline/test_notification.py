@@ -75,7 +75,7 @@ def test_what_it_sent_names_its_run_when_it_is_a_dead_letter(shape: str) -> None
 
     assert found.message is not None
     assert (found.message.message_id, backfill_in(found.event)) == (of.message_id, TO.run_id)
-    assert (found.redrives, found.addressee.is_redriven) == (0, False)
+    assert (found.redrives, found.addressee.redriven) == (0, None)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from b2bpilot.pipeline.dead_letter import (
     read_dead_letter,
     with_owner,
 )
+from b2bpilot.pipeline.delivery import RedriveMark
 from b2bpilot.pipeline.message import decode, encode
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership, owner_of
 from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, notification, received, sns_event
@@ -27,6 +28,7 @@ OTHER_ARN, GONE_ARN, UNKNOWN_ARN = (
     f"{TOPIC_ARN}:{name}" for name in ("billing", "was-made-anew", "not-told")
 )
 PROCESSOR = "arn:aws:lambda:us-east-1:123456789012:function:b2b-pilot-background-processor-prod"
+FOREIGN = "arn:aws:lambda:us-east-1:123456789012:function:billing"
 BILLING = Owner(ownership=Ownership.OTHER, name="function billing", subscription_arn=OTHER_ARN)
 GONE = Owner(ownership=Ownership.GONE, name=GONE_ARN, subscription_arn=GONE_ARN)
 UNKNOWN = Owner(ownership=Ownership.UNKNOWN, name=UNKNOWN_ARN, subscription_arn=UNKNOWN_ARN)
@@ -51,6 +53,9 @@ class Known:
 
     def is_own(self, arn: str) -> bool:
         return arn.startswith(PROCESSOR)
+
+    def is_marked_for(self, endpoint: str | None) -> bool:
+        return endpoint is None or self.is_own(endpoint)
 
     def owner_of_nameless(self) -> Owner:
         return Owner(ownership=Ownership.UNKNOWN, name="shared") if self.is_shared else OURS
@@ -115,6 +120,19 @@ def test_what_our_redrive_sent_is_ours_when_it_names_no_live_subscription() -> N
     assert owner(event(UNKNOWN_ARN, **MARK)) is Ownership.UNKNOWN
 
 
+def test_what_a_redrive_sent_to_another_subscriber_is_not_made_ours_by_its_mark() -> None:
+    theirs = {"redrive": {**MARK["redrive"], "subscriber": FOREIGN}}
+
+    assert owner(event(GONE_ARN, **theirs)) is Ownership.GONE
+    assert owner(event("", **theirs)) is Ownership.UNKNOWN
+    assert owner(event(SUBSCRIPTION_ARN, **theirs)) is Ownership.OURS
+    own = {"redrive": {**MARK["redrive"], "subscriber": PROCESSOR}}
+    assert owner(event(GONE_ARN, **own)) is Ownership.OURS
+    for odd in (None, "", 1, ["x"], {"x": 1}):
+        odd_mark = {"redrive": {**MARK["redrive"], "subscriber": odd}}
+        assert owner(event(GONE_ARN, **odd_mark)) is Ownership.GONE
+
+
 def test_the_mark_of_the_topic_route_reaches_every_subscriber_and_proves_nothing() -> None:
     found = received(encode(SENT).body, redrive_run_id=("String", "run-1"), redrive_attempt=("Number", "1"))
     dead_letter = with_owner(read_dead_letter(found), Known(is_shared=True))
@@ -126,9 +144,8 @@ def test_a_function_of_ours_makes_a_record_ours_and_another_one_does_not() -> No
     assert owner(destination(event(GONE_ARN))) is Ownership.OURS
     assert owner(destination({"no": "event"})) is Ownership.OURS
     assert owner(destination(event(OTHER_ARN))) is Ownership.OTHER
-    foreign = "arn:aws:lambda:us-east-1:123456789012:function:billing"
-    assert owner(destination(event(""), foreign)) is Ownership.UNKNOWN
-    assert owner(destination(event(GONE_ARN), foreign)) is Ownership.UNKNOWN
+    assert owner(destination(event(""), FOREIGN)) is Ownership.UNKNOWN
+    assert owner(destination(event(GONE_ARN), FOREIGN)) is Ownership.UNKNOWN
 
 
 def test_a_dead_letter_that_cannot_be_read_says_whose_it_is_all_the_same() -> None:
@@ -202,22 +219,24 @@ functions = st.sampled_from([None, PROCESSOR, f"{PROCESSOR}:$LATEST", f"{PROCESS
 @given(
     named=st.lists(arns, max_size=3),
     function=functions,
-    is_redriven=st.booleans(),
+    mark=st.sampled_from([None, "to us", "to another"]),
     is_shared=st.booleans(),
     adopted=st.booleans(),
 )
 def test_nothing_that_names_a_live_or_an_unknown_subscriber_is_ever_ours(
-    named: list[str], function: str | None, is_redriven: bool, is_shared: bool, adopted: bool
+    named: list[str], function: str | None, mark: str | None, is_shared: bool, adopted: bool
 ) -> None:
-    addressee = Addressee(subscription_arns=tuple(named), function_arn=function, is_redriven=is_redriven)
+    to = FOREIGN if mark == "to another" else None
+    redriven = RedriveMark(run_id="r", attempt=1, subscriber=to) if mark else None
+    addressee = Addressee(subscription_arns=tuple(named), function_arn=function, redriven=redriven)
     found = owner_of(addressee, Known(is_shared=is_shared, adopted=adopted))
 
     if OTHER_ARN in named:
         assert found == BILLING
     if UNKNOWN_ARN in named:
         assert not found.is_ours
-    if found.rows_count and not is_redriven and function is None:
-        assert set(named) == {SUBSCRIPTION_ARN} or (not named and not is_shared)
+    if found.rows_count and mark != "to us" and function is None:
+        assert set(named) == {SUBSCRIPTION_ARN} or (not named and not is_shared and mark is None)
 
 
 json_values = st.recursive(

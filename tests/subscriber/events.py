@@ -9,7 +9,7 @@ from typing import Any
 from b2bpilot.pipeline.message import PilotMessage, encode
 from tests.events import notification
 
-REDRIVE = {"redrive": {"run_id": "r1", "attempt": 1}}
+REDRIVE = {"redrive": {"run_id": "r1", "attempt": 1, "subscriber": "arn:its-function"}}
 ACCEPTED_ONLY = {"redrive": {"run_id": "r1", "attempt": 1, "accepted_only": True}}
 
 

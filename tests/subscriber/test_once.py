@@ -163,7 +163,7 @@ def test_an_id_is_the_same_however_it_is_spelled(handler: OnceHandler, rows: Row
 def test_a_redrive_of_each_kind_of_dead_letter_proves_it_by_the_answer(
     handler: OnceHandler, rows: Rows, shape: object, received: dict[str, Any]
 ) -> None:
-    event = event_for_invoke(ours(read_dead_letter(received)), run_id="r1")
+    event = event_for_invoke(ours(read_dead_letter(received)), run_id="r1", subscriber="arn:its-function")
 
     assert proof_in(handler(event)) is AnswerProof.COMPLETED
     assert proof_in(handler(event)) is AnswerProof.COMPLETED

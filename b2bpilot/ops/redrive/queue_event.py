@@ -63,7 +63,7 @@ def event_for_queue(dead_letter: DeadLetter, *, queue_arn: str, run_id: str) -> 
                 "awsRegion": queue_arn.split(":")[3],
             }
         ],
-        "redrive": {"run_id": run_id, "attempt": dead_letter.redrives + 1},
+        "redrive": {"run_id": run_id, "attempt": dead_letter.redrives + 1, "subscriber": queue_arn},
     }
 
 

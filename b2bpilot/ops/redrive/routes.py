@@ -15,6 +15,7 @@ from b2bpilot.errors import AwsError, MessageUnreadable, Refused, UsageError
 from b2bpilot.ops.environment import SEND_ONCE, Environment
 from b2bpilot.ops.ports import DeadLetterSender, DeliveryGuard, Invokable, Publisher
 from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.redrive.failing_again import require_return
 from b2bpilot.ops.redrive.queue_event import event_for_queue, outgoing_of
 from b2bpilot.ops.redrive.subscription_guard import SubscriptionGuard
 from b2bpilot.ops.redrive.via import RedriveVia
@@ -107,7 +108,7 @@ class InvokeRoute(Route):
     def _attempt(self, dead_letter: DeadLetter, run_id: str) -> ProcessorAttempt:
         if self._subscriber is None:
             return attempt(self._function, dead_letter, run_id=run_id)
-        event = _event(dead_letter, self._subscriber.source_queue_arn, run_id)
+        event = _event(dead_letter, self._subscriber, run_id)
         if isinstance(event, str):
             return ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.NOT_TRIED, error=event)
         return attempt_with(self._function, dead_letter, event, proof=subscriber_proof_in)
@@ -119,11 +120,13 @@ class AsyncRoute(Route):
     via = RedriveVia.ASYNC
 
     def __init__(self, function: Invokable, subscriber: Recipient | None = None) -> None:
-        self._function = function
+        self._function, self._marked_for = function, subscriber.mark if subscriber else None
         self.does = f"{_function_of(subscriber)}'s own queue takes the event; what fails again comes back as a new dead letter"
 
     @classmethod
     def connect(cls, environment: Environment, *, is_proved: bool) -> AsyncRoute:  # noqa: ARG003  # Lambda keeps it
+        """Raises Refused where what fails again would not come back, and AwsError."""
+        require_return(environment)
         return cls(environment.function(), environment.other)
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
@@ -131,7 +134,11 @@ class AsyncRoute(Route):
 
     def _send(self, dead_letter: DeadLetter, run_id: str) -> SendResult:
         try:
-            self._function.invoke_later(event_for_invoke(dead_letter, run_id=run_id, is_accepted_only=True))
+            self._function.invoke_later(
+                event_for_invoke(
+                    dead_letter, run_id=run_id, is_accepted_only=True, subscriber=self._marked_for
+                )
+            )
         except AwsError as exc:
             return result_after(exc)
         return SendResult(outcome=SendOutcome.ACCEPTED)
@@ -238,12 +245,12 @@ def _name(arn: str) -> str:
     return arn.rpartition(":")[2]
 
 
-def _event(dead_letter: DeadLetter, queue_arn: str | None, run_id: str) -> dict[str, Any] | str:
+def _event(dead_letter: DeadLetter, subscriber: Recipient, run_id: str) -> dict[str, Any] | str:
     """Return what the subscriber's function gets, or why there is no such event."""
     try:
-        if queue_arn is None:
-            return event_for_invoke(dead_letter, run_id=run_id)
-        return event_for_queue(dead_letter, queue_arn=queue_arn, run_id=run_id)
+        if subscriber.source_queue_arn is None:
+            return event_for_invoke(dead_letter, run_id=run_id, subscriber=subscriber.mark)
+        return event_for_queue(dead_letter, queue_arn=subscriber.source_queue_arn, run_id=run_id)
     except MessageUnreadable as exc:
         return str(exc)
 

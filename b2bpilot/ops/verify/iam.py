@@ -216,6 +216,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         *SUBSCRIPTIONS_OF_TOPIC,
         *SUBSCRIBER,
         "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionEventInvokeConfig",
         "lambda:InvokeFunction",
         "sns:Publish",
         "sqs:SendMessage",

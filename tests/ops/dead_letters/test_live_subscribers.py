@@ -14,6 +14,7 @@ from b2bpilot.errors import Refused, UsageError
 from b2bpilot.ops.owner import LiveSubscribers
 from b2bpilot.ops.recipient import Recipient
 from b2bpilot.pipeline.addressee import Addressee
+from b2bpilot.pipeline.delivery import RedriveMark
 from b2bpilot.pipeline.owner import Ownership, owner_of
 from tests.ops.status.readings import STACK
 
@@ -106,6 +107,36 @@ def test_what_names_nothing_is_ours_until_another_subscriber_shares_the_queue(sn
     sns.subscribe(f"{BILLING}-new", here=True)
     found = owner_of(Addressee(), sns.subscribers())
     assert (found.ownership, "function billing-new" in found.name) == (Ownership.UNKNOWN, True)
+
+
+def test_a_redrive_s_mark_counts_for_him_whom_it_was_sent_to(sns: Sns) -> None:
+    billing = Recipient(
+        name="billing",
+        topic_arn=sns.topic_arn,
+        subscription_arn=sns.subscribe(BILLING),
+        function=f"{BILLING}:live",
+        function_arns=frozenset({BILLING}),
+        dead_letter_queue_url="",
+        dead_letter_queue_arn=f"{STACK.dead_letter_queue_arn}-billing",
+    )
+    queued = replace(billing, source_queue_arn=f"{STACK.dead_letter_queue_arn}-of-messages")
+    asked = {
+        "the processor": sns.subscribers(),
+        "billing": LiveSubscribers(sns.access, billing),
+        "queued": LiveSubscribers(sns.access, queued),
+    }
+
+    assert (billing.mark, queued.mark) == (BILLING, queued.source_queue_arn)
+    for mark, owners in (
+        (None, {"the processor"}),
+        (billing.mark, {"billing", "queued"}),
+        (queued.mark, {"queued"}),
+    ):
+        addressee = Addressee(
+            subscription_arns=(f"{sns.topic_arn}:gone",),
+            redriven=RedriveMark(run_id="r", attempt=1, subscriber=mark),
+        )
+        assert {name for name, by in asked.items() if owner_of(addressee, by).is_ours} == owners
 
 
 def test_without_an_answer_only_what_the_stack_itself_names_is_known(silent: LiveSubscribers) -> None:

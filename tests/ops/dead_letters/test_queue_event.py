@@ -82,7 +82,7 @@ def test_its_function_gets_the_event_that_the_queue_s_mapping_would_make() -> No
     assert record["messageAttributes"]["own"]["stringValue"] == "1"
     assert record["messageAttributes"]["bytes"]["binaryValue"] == "AA=="
     assert record["attributes"]["SentTimestamp"] == "1764000000000"
-    assert event["redrive"] == {"run_id": "run-1", "attempt": 1}
+    assert event["redrive"] == {"run_id": "run-1", "attempt": 1, "subscriber": QUEUE}
 
 
 def test_neither_a_function_s_dead_letter_nor_another_s_goes_into_a_queue() -> None:

@@ -6,17 +6,20 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.awslambda.models import LambdaFunction
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.routes import SourceQueueRoute, route_for
+from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, SourceQueueRoute, route_for
 from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.subscribers.discovery import (
     Subscriber,
@@ -90,7 +93,21 @@ class Team:
 
 
 @pytest.fixture
-def team() -> Iterator[Team]:
+def team(monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
+    """moto drops a function's dead-letter configuration: here it is kept."""
+    made, told = LambdaFunction.__init__, LambdaFunction.get_configuration
+
+    def make(function: Any, *arguments: Any, **named: Any) -> None:
+        made(function, *arguments, **named)
+        spec = named.get("spec") or arguments[1]
+        function.kept = {name: spec[name] for name in ("DeadLetterConfig",) if name in spec}
+
+    monkeypatch.setattr(LambdaFunction, "__init__", make)
+    monkeypatch.setattr(
+        LambdaFunction,
+        "get_configuration",
+        lambda one, *arguments, **named: told(one, *arguments, **named) | one.kept,
+    )
     with mock_aws():
         yield Team()
 
@@ -393,3 +410,51 @@ def test_into_a_queue_from_which_nothing_would_come_back_nothing_is_sent(team: T
 
     with pytest.raises(Refused, match="what fails again would not come back"):
         SourceQueueRoute.connect(audit, is_proved=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "destination", "said"),
+    [
+        ("analytics-dlq", None, None),
+        (None, "analytics-dlq", None),
+        ("another", "analytics-dlq", None),
+        (None, None, "to no queue, not to analytics-dlq: what fails again would be lost"),
+        ("another", None, "to another, not to analytics-dlq: what fails again would not come back"),
+        (None, "another", "to another, not to analytics-dlq: what fails again would not come back"),
+    ],
+)
+def test_async_needs_a_function_whose_failures_come_back_to_the_same_queue(
+    team: Team, own: str | None, destination: str | None, said: str | None
+) -> None:
+    queues = {name: team.queue(name) for name in ("analytics-dlq", "another")}
+    function = team.function("analytics-b2b-pilot-prod", queues[own] if own else None)
+    if destination:
+        team.functions.put_function_event_invoke_config(
+            FunctionName=function,
+            DestinationConfig={"OnFailure": {"Destination": queues[destination]}},
+        )
+    subscription = team.subscribe("lambda", function, queues["analytics-dlq"])
+    recipient = Recipient(
+        name="analytics",
+        topic_arn=team.environment.stack.topic_arn,
+        subscription_arn=subscription,
+        function=function,
+        function_arns=frozenset({function}),
+        dead_letter_queue_url="",
+        dead_letter_queue_arn=queues["analytics-dlq"],
+    )
+    analytics = team.environment.of(recipient)
+
+    with pytest.raises(Refused, match=said) if said else nullcontext():
+        AsyncRoute.connect(analytics, is_proved=False)
+    InvokeRoute.connect(analytics, is_proved=False)
+
+
+@pytest.mark.parametrize("has_queue", [True, False])
+def test_async_to_the_processor_needs_it_as_well(team: Team, has_queue: bool) -> None:
+    queue = team.queue("b2b-pilot-dead-letters-prod")
+    stack = replace(team.environment.stack, dead_letter_queue_arn=queue)
+    team.function(stack.processor_function_name, queue if has_queue else None)
+
+    with nullcontext() if has_queue else pytest.raises(Refused, match="would be lost"):
+        AsyncRoute.connect(replace(team.environment, stack=stack), is_proved=True)
