@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.failures import translated
+from b2bpilot.aws.mappings import OFF
 from b2bpilot.aws.session import AwsAccess, Timeouts
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ class Consumer:
     function_arn: str
     state: str
     reports_batch_item_failures: bool
+
+    @property
+    def is_on(self) -> bool:
+        return self.state not in OFF
 
 
 def consumers_of(access: AwsAccess, queue_arn: str, *, timeouts: Timeouts | None = None) -> list[Consumer]:

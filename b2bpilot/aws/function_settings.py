@@ -13,7 +13,11 @@ from b2bpilot.aws.failures import translated
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
-    from types_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
+    from types_boto3_lambda.type_defs import (
+        FunctionConfigurationResponseTypeDef,
+        GetFunctionConfigurationRequestTypeDef,
+        GetFunctionEventInvokeConfigRequestTypeDef,
+    )
 
 MOST_RETRIES, LONGEST_AGE_SECONDS = 2, 21_600
 """Lambda's defaults, which are its limits too (docs/aws-facts.md#retries)."""
@@ -50,10 +54,15 @@ class EventInvoke:
 
 
 def function_settings(client: LambdaClient, name: str) -> FunctionSettings | None:
-    """Return how the function is set up; None when there is none of this name. Raises AwsError."""
+    """Return how the function is set up, or the version or alias that an ARN ends in; None when there is none of this name.
+    Raises AwsError."""
+    function, qualifier = _apart(name)
+    request: GetFunctionConfigurationRequestTypeDef = {"FunctionName": function}
+    if qualifier:
+        request["Qualifier"] = qualifier
     with translated("lambda:GetFunctionConfiguration"):
         try:
-            found = client.get_function_configuration(FunctionName=name)
+            found = client.get_function_configuration(**request)
         except ClientError as exc:
             if error_code(exc) != "ResourceNotFoundException":
                 raise
@@ -62,10 +71,15 @@ def function_settings(client: LambdaClient, name: str) -> FunctionSettings | Non
 
 
 def event_invoke(client: LambdaClient, name: str) -> EventInvoke:
-    """Return the settings of $LATEST; Lambda's defaults when it has none. Raises AwsError."""
+    """Return the settings of $LATEST, or of the version or alias that an ARN ends in, which has its own; Lambda's defaults when it
+    has none. Raises AwsError."""
+    function, qualifier = _apart(name)
+    request: GetFunctionEventInvokeConfigRequestTypeDef = {"FunctionName": function}
+    if qualifier:
+        request["Qualifier"] = qualifier
     with translated("lambda:GetFunctionEventInvokeConfig"):
         try:
-            found = client.get_function_event_invoke_config(FunctionName=name)
+            found = client.get_function_event_invoke_config(**request)
         except ClientError as exc:
             if error_code(exc) != "ResourceNotFoundException":
                 raise
@@ -77,6 +91,11 @@ def event_invoke(client: LambdaClient, name: str) -> EventInvoke:
         on_success=destinations.get("OnSuccess", {}).get("Destination") or None,
         on_failure=destinations.get("OnFailure", {}).get("Destination") or None,
     )
+
+
+def _apart(name: str) -> tuple[str, str]:
+    parts = name.split(":")
+    return ":".join(parts[:7]), ":".join(parts[7:])
 
 
 def _settings(answer: FunctionConfigurationResponseTypeDef) -> FunctionSettings:

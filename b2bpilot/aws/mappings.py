@@ -23,6 +23,10 @@ BATCH_SIZE = 10
 REPORTS = "ReportBatchItemFailures"
 
 
+OFF = frozenset({"Disabling", "Disabled", "Deleting"})
+"""Lambda's words for a mapping that hands nothing out, or soon will not."""
+
+
 class MappingState(StrEnum):
     """Lambda's words. A change takes effect within seconds to a minute; meanwhile the state ends in -ing."""
 
@@ -37,7 +41,7 @@ class MappingState(StrEnum):
     @property
     def is_on(self) -> bool:
         """Whether Lambda hands out dead letters, or soon will."""
-        return self not in (MappingState.DISABLING, MappingState.DISABLED, MappingState.DELETING)
+        return self not in OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

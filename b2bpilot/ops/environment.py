@@ -65,7 +65,7 @@ class Environment:
     def function(self) -> Function:
         """The function that the dead letters were for. Raises Refused where none is known."""
         if self.recipient.function is None:
-            raise Refused(f"which function takes what is in the queue of {self.recipient.asker} is not known")
+            raise Refused(f"nothing can be run for {self.recipient.asker}: {self.recipient.no_function}")
         return Function.connect(self.recipient.function, access=self.access)
 
     def topic(self, timeouts: Timeouts | None = None) -> Topic:

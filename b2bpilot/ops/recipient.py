@@ -10,6 +10,7 @@ from b2bpilot.pipeline.owner import function_name
 
 PROCESSOR = "processor"
 """What the stack's own subscriber is called; no other may be."""
+NOBODY_KNOWS = "which function takes what is in its queue is not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class Recipient:
     dead_letter_queue_url: str
     dead_letter_queue_arn: str
     source_queue_arn: str | None = None
+    no_function: str = NOBODY_KNOWS
+    """Why `function` is None, where it is."""
 
     @classmethod
     def of_stack(cls, stack: StackOutputs) -> Self:

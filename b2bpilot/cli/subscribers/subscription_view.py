@@ -45,7 +45,7 @@ def row(found: SubscriberReport, access: AwsAccess) -> Row:
             "filter_policy_scope": subscription.filter_policy_scope,
             "redrive_queue": subscription.redrive_target_arn,
             "dead_letter_queues": list(subscriber.dead_letter_queue_arns),
-            "functions": [arn for arn in (subscriber.function_arn, *subscriber.other_function_arns) if arn],
+            "functions": list(subscriber.function_arns),
             "dead_letters": _backlog_fields(found.backlog),
             "failures_24h": _failure_fields(found.failed_runs),
             "permission": found.report.permission.value,

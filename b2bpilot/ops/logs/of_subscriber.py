@@ -22,7 +22,7 @@ def groups_of(
 ) -> dict[str, LogGroup]:
     """Return each function's log, by the subscriber's name where it has one function. Raises Refused where nothing of it has a
     log within reach, and AwsError."""
-    functions = [arn for arn in (subscriber.function_arn, *subscriber.other_function_arns) if arn]
+    functions = list(subscriber.function_arns)
     if not functions:
         raise _no_function(subscriber)
     name = subscriber.name if len(functions) == 1 else None

@@ -13,9 +13,7 @@ def require_return(environment: Environment) -> None:
     The alias or version that is run is asked, for each has its own settings.
     """
     recipient = environment.recipient
-    name = recipient.function
-    if name is None:
-        raise Refused(f"which function takes what is in the queue of {recipient.asker} is not known")
+    name = environment.function().name
     client = environment.access.client("lambda")
     settings = function_settings(client, name)
     if settings is None:

@@ -233,7 +233,7 @@ def _ways(recipient: Recipient) -> tuple[tuple[RedriveVia, ...], str]:
     if recipient.source_queue_arn is None:
         return (invoke, RedriveVia.ASYNC), "no queue stands before its function"
     if recipient.function is None:
-        return (RedriveVia.QUEUE,), "which function takes what is in its queue is not known"
+        return (RedriveVia.QUEUE,), recipient.no_function
     return (invoke, RedriveVia.QUEUE), "its function takes events of its queue"
 
 

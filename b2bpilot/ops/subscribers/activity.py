@@ -129,7 +129,7 @@ def _age_of(arn: str) -> list[Metric]:
 
 
 def _functions(subscriber: Subscriber) -> list[str]:
-    return [arn for arn in (subscriber.function_arn, *subscriber.other_function_arns) if arn]
+    return list(subscriber.function_arns)
 
 
 def _by_region(

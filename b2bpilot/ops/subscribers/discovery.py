@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.consumers import consumers_of
-from b2bpilot.aws.function_settings import function_settings
+from b2bpilot.aws.consumers import Consumer, consumers_of
+from b2bpilot.aws.function_settings import event_invoke, function_settings
 from b2bpilot.aws.policies import where
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
@@ -17,7 +17,7 @@ from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.subscribers.naming import meanings, names_among, resource_name, short_name
 from b2bpilot.pipeline.owner import function_name
@@ -52,8 +52,18 @@ class Subscriber:
     sender_dead_letter_queue_arn: str | None = None
     other_function_arns: tuple[str, ...] = ()
     """More functions behind its queue: nobody knows which of them gets a message."""
+    off_function_arns: tuple[str, ...] = ()
+    """Functions whose mapping from its queue is off: they get nothing of it now."""
+    on_failure: str | None = None
+    """Where Lambda sends what its function failed on, where it has no dead-letter configuration: any destination."""
     exists: bool | None = None
     errors: tuple[str, ...] = ()
+
+    @property
+    def function_arns(self) -> tuple[str, ...]:
+        """All of its functions, and those that were: a mapping that is off may have been on."""
+        first = (self.function_arn,) if self.function_arn else ()
+        return (*first, *self.other_function_arns, *self.off_function_arns)
 
     @property
     def dead_letter_queue_arns(self) -> tuple[str, ...]:
@@ -122,11 +132,19 @@ def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
         topic_arn=environment.stack.topic_arn,
         subscription_arn=subscriber.subscription.arn,
         function=None if subscriber.other_function_arns else subscriber.run_as,
-        function_arns=frozenset(filter(None, (subscriber.function_arn, *subscriber.other_function_arns))),
+        no_function=_no_function(subscriber),
+        function_arns=frozenset(subscriber.function_arns),
         dead_letter_queue_url=url,
         dead_letter_queue_arn=queue_arn,
         source_queue_arn=subscriber.queue_arn,
     )
+
+
+def _no_function(subscriber: Subscriber) -> str:
+    if subscriber.run_as is None and subscriber.off_function_arns:
+        names = " and ".join(map(resource_name, subscriber.off_function_arns))
+        return f"the event source mapping from its queue to {names} is disabled"
+    return NOBODY_KNOWS
 
 
 def _require_within_reach(environment: Environment, subscriber: Subscriber) -> None:
@@ -164,14 +182,14 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
     queues, name = subscriber.dead_letter_queue_arns, f"subscriber {subscriber.name}"
     unread = subscriber.subscription.attributes_error
     errors = (*subscriber.errors, *([str(unread)] if unread else []))
-    if errors and subscriber.sender_dead_letter_queue_arn is None:
+    if unread or (errors and subscriber.sender_dead_letter_queue_arn is None):
         raise AwsError(
             f"where the dead letters of {name} are is not known: {'; '.join(errors)}",
             hint="docs/iam.md has the permissions that it takes",
         )
     if not queues:
         raise Refused(
-            f"{name} has no dead-letter queue: what it failed on is lost",
+            f"{name} has no dead-letter queue: {_lost(subscriber)}",
             hint="name one queue in the redrive policy of its subscription, and in "
             + (
                 "its function's dead-letter configuration"
@@ -192,6 +210,12 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
     return queues[0]
 
 
+def _lost(subscriber: Subscriber) -> str:
+    if subscriber.on_failure:
+        return f"what its function failed on goes to {subscriber.on_failure}, and what SNS cannot deliver is lost"
+    return "what it failed on is lost"
+
+
 def _subscriber(subscription: Subscription, name: str, environment: Environment) -> Subscriber:
     found = _looked_at(subscription, name, environment)
     return replace(found, is_processor=is_processor_s(subscription, environment.stack))
@@ -208,20 +232,28 @@ def _looked_at(subscription: Subscription, name: str, environment: Environment) 
 
 
 def _of_function(subscription: Subscription, name: str, access: AwsAccess) -> Subscriber:
-    arn = function_name(subscription.endpoint)
-    settings, errors = None, []
+    """A version has settings of its own, and so has what Lambda does with the events of an alias: SNS's endpoint is asked. With a
+    dead-letter configuration a destination has no more than copies."""
+    endpoint = subscription.endpoint
+    arn = function_name(endpoint)
+    settings, on_failure, errors = None, None, []
     try:
-        settings = function_settings(where(access, arn).client("lambda", TIMEOUTS), arn)
+        client = where(access, arn).client("lambda", TIMEOUTS)
+        settings = function_settings(client, endpoint)
+        if settings and settings.dead_letter_arn is None:
+            on_failure = event_invoke(client, endpoint).on_failure
     except AwsError as exc:
         errors.append(str(exc))
+    to_queue = on_failure if on_failure and on_failure.split(":")[2] == "sqs" else None
     return Subscriber(
         name=name,
         kind=SubscriberKind.FUNCTION,
         subscription=subscription,
         function_arn=arn,
-        run_as=subscription.endpoint,
-        sender_dead_letter_queue_arn=settings.dead_letter_arn if settings else None,
-        exists=None if errors else settings is not None,
+        run_as=endpoint,
+        sender_dead_letter_queue_arn=(settings.dead_letter_arn if settings else None) or to_queue,
+        on_failure=on_failure,
+        exists=True if settings else None if errors else False,
         errors=tuple(errors),
     )
 
@@ -229,7 +261,7 @@ def _of_function(subscription: Subscription, name: str, access: AwsAccess) -> Su
 def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subscriber:
     arn, errors = subscription.endpoint, []
     found: QueueAttributes | None = None
-    functions: list[str] = []
+    consumers: list[Consumer] = []
     there = where(access, arn)
     try:
         client = there.client("sqs", TIMEOUTS)
@@ -238,9 +270,11 @@ def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subsc
     except AwsError as exc:
         errors.append(str(exc))
     try:
-        functions = [one.function_arn for one in consumers_of(there, arn, timeouts=TIMEOUTS)]
+        consumers = consumers_of(there, arn, timeouts=TIMEOUTS)
     except AwsError as exc:
         errors.append(str(exc))
+    functions = list(dict.fromkeys(one.function_arn for one in consumers if one.is_on))
+    off = dict.fromkeys(function_name(one.function_arn) for one in consumers if not one.is_on)
     return Subscriber(
         name=name,
         kind=SubscriberKind.QUEUE,
@@ -252,6 +286,7 @@ def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subsc
         if found and found.redrive_policy
         else None,
         other_function_arns=tuple(map(function_name, functions[1:])),
+        off_function_arns=tuple(one for one in off if one not in map(function_name, functions)),
         exists=None if errors else found is not None,
         errors=tuple(errors),
     )

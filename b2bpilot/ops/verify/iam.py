@@ -119,22 +119,17 @@ DEAD_LETTERS = (
 )
 SUBSCRIBER = (
     "lambda:GetFunctionConfiguration",
+    "lambda:GetFunctionEventInvokeConfig",
     "lambda:ListEventSourceMappings",
     "sqs:GetQueueAttributes",
     "sqs:GetQueueUrl",
 )
-"""To find what `--subscriber` names."""
+"""To look at a subscriber."""
 LOOK = (*DEAD_LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
-ENDPOINTS = (
-    "lambda:GetFunctionConfiguration",
-    "lambda:ListEventSourceMappings",
-    "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
-)
-ADMISSION = ("lambda:GetPolicy", *ENDPOINTS)
+ADMISSION = ("lambda:GetPolicy", *SUBSCRIBER)
 SUBSCRIBERS = (
     *SUBSCRIPTIONS_OF_TOPIC,
     *ADMISSION,
@@ -156,14 +151,14 @@ CHECKED = tuple(sorted({action for check in CHECKS for action in check.actions})
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "publish": (*PROVEN_ROWS, *OWNERS, "sns:Publish"),
     "load": (*TAKE, *CAPACITY, "sns:Publish"),
-    "inspect": (*STORY, *ENDPOINTS),
+    "inspect": (*STORY, *SUBSCRIBER),
     "logs": (*FIND, *OWNERS, *SUBSCRIBER, "logs:FilterLogEvents"),
     "doctor": ("sts:GetCallerIdentity",),
     "status": (
         *STORY,
         *CAPACITY,
         *SUBSCRIPTIONS_OF_TOPIC,
-        *ENDPOINTS,
+        *SUBSCRIBER,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
         "lambda:ListTags",
@@ -200,11 +195,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "subscribers backfill": (
         *PROVEN_ROWS,
         *OWNERS,
-        "lambda:GetFunctionConfiguration",
+        *SUBSCRIBER,
         "lambda:InvokeFunction",
-        "lambda:ListEventSourceMappings",
-        "sqs:GetQueueAttributes",
-        "sqs:GetQueueUrl",
         "sqs:SendMessage",
     ),
     "dlq list": (*LOOK, *SUBSCRIBER),

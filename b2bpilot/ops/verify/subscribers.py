@@ -37,6 +37,7 @@ READ = (
     "sns:ListSubscriptionsByTopic",
     "sns:GetSubscriptionAttributes",
     "lambda:GetFunctionConfiguration",
+    "lambda:GetFunctionEventInvokeConfig",
     "lambda:ListEventSourceMappings",
     "sqs:GetQueueUrl",
     "sqs:GetQueueAttributes",

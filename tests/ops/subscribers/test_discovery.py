@@ -79,6 +79,14 @@ class Team:
             )["FunctionArn"]
         )
 
+    def map(self, queue: str, function: str, *, is_on: bool) -> None:
+        self.functions.create_event_source_mapping(EventSourceArn=queue, FunctionName=function, Enabled=is_on)
+
+    def send_failures(self, function: str, destination: str) -> None:
+        self.functions.put_function_event_invoke_config(
+            FunctionName=function, DestinationConfig={"OnFailure": {"Destination": destination}}
+        )
+
     def subscribe(self, protocol: str, endpoint: str, dead_letters: str | None = None) -> str:
         policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_letters})} if dead_letters else {}
         return str(
@@ -237,7 +245,7 @@ def test_a_queue_is_found_with_the_function_behind_it(team: Team) -> None:
     policy = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3})
     queue = team.queue("billing-b2b-pilot-prod", RedrivePolicy=policy)
     function = team.function("billing-b2b-pilot-prod")
-    team.functions.create_event_source_mapping(EventSourceArn=queue, FunctionName=function)
+    team.map(queue, function, is_on=True)
     team.subscribe("sqs", queue, dead_letters)
 
     found = named(team.environment, "billing")
@@ -458,3 +466,86 @@ def test_async_to_the_processor_needs_it_as_well(team: Team, has_queue: bool) ->
 
     with nullcontext() if has_queue else pytest.raises(Refused, match="would be lost"):
         AsyncRoute.connect(replace(team.environment, stack=stack), is_proved=True)
+
+
+def test_a_subscription_that_cannot_be_read_is_no_lack_of_another_queue(team: Team) -> None:
+    """The function's queue is known; where SNS sends what it cannot deliver is not."""
+    endpoint = f"arn:aws:lambda:{REGION}:{team.environment.stack.account_id}:function:analytics"
+    subscription = replace(a_subscription(team, "lambda", endpoint), attributes_error=AwsError("not allowed"))
+    one = Subscriber(
+        name="analytics",
+        kind=SubscriberKind.FUNCTION,
+        subscription=subscription,
+        sender_dead_letter_queue_arn=team.queue("analytics-dlq"),
+    )
+
+    with pytest.raises(
+        AwsError, match="where the dead letters of subscriber analytics are is not known: not allowed"
+    ):
+        recipient_of(team.environment, one)
+
+
+def test_a_mapping_that_is_off_hands_nothing_to_its_function(team: Team) -> None:
+    dead_letters = team.queue("billing-b2b-pilot-prod-dlq")
+    policy = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3})
+    queue = team.queue("billing-b2b-pilot-prod", RedrivePolicy=policy)
+    function = team.function("billing-b2b-pilot-prod")
+    team.map(queue, function, is_on=False)
+    team.subscribe("sqs", queue, dead_letters)
+
+    recipient = recipient_of(team.environment, named(team.environment, "billing"))
+
+    assert (recipient.function, route_for(recipient, None)) == (None, RedriveVia.QUEUE)
+    assert recipient.owns(function)
+    disabled = "the event source mapping from its queue to billing-b2b-pilot-prod is disabled"
+    with pytest.raises(UsageError, match=disabled):
+        route_for(recipient, RedriveVia.INVOKE)
+    with pytest.raises(Refused, match=disabled):
+        team.environment.of(recipient).function()
+
+
+def test_a_second_mapping_that_is_off_makes_no_doubt(team: Team) -> None:
+    dead_letters = team.queue("billing-b2b-pilot-prod-dlq")
+    policy = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3})
+    queue = team.queue("billing-b2b-pilot-prod", RedrivePolicy=policy)
+    old, new = team.function("billing-old"), team.function("billing-new")
+    team.map(queue, old, is_on=False)
+    team.map(queue, new, is_on=True)
+    team.subscribe("sqs", queue, dead_letters)
+
+    found = named(team.environment, "billing")
+
+    assert (found.function_arn, found.other_function_arns, found.off_function_arns) == (new, (), (old,))
+    assert recipient_of(team.environment, found).function == new
+
+
+def test_what_is_looked_at_is_the_alias_that_sns_runs(team: Team) -> None:
+    """A function without the alias is nothing that SNS could run."""
+    function = team.function("analytics-b2b-pilot-prod")
+    team.subscribe("lambda", f"{function}:live")
+    assert named(team.environment, "analytics").exists is False
+    version = team.functions.publish_version(FunctionName=function)["Version"]
+    team.functions.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+
+    found = named(team.environment, "analytics")
+
+    assert (found.exists, found.function_arn) == (True, function)
+
+
+def test_a_destination_that_is_a_queue_has_the_function_s_dead_letters(team: Team) -> None:
+    queue = team.queue("analytics-b2b-pilot-prod-dlq")
+    function = team.function("analytics-b2b-pilot-prod")
+    team.send_failures(function, queue)
+    team.subscribe("lambda", function)
+
+    assert recipient_of(team.environment, named(team.environment, "analytics")).dead_letter_queue_arn == queue
+
+
+def test_a_destination_that_is_no_queue_is_named(team: Team) -> None:
+    bus = f"arn:aws:events:{REGION}:{team.environment.stack.account_id}:event-bus/default"
+    function = team.function("analytics-b2b-pilot-prod")
+    team.send_failures(function, bus)
+    team.subscribe("lambda", function)
+
+    with pytest.raises(Refused, match=f"what its function failed on goes to {bus}"):
+        recipient_of(team.environment, named(team.environment, "analytics"))

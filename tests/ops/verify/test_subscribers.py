@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from b2bpilot.aws.imports import StackResource
 from b2bpilot.aws.subscriptions import Subscription
@@ -16,6 +18,7 @@ from b2bpilot.ops.verify.check import Status
 from b2bpilot.ops.verify.deployment import Choices, Deployment
 from b2bpilot.ops.verify.subscribers import MOST_TOLD, require_subscribed
 from tests.breaking import breaks
+from tests.ops.subscribers.test_discovery import Team
 from tests.ops.verify.deployments import STACK, deployment, seen
 
 TOPIC = STACK.topic_arn
@@ -224,3 +227,53 @@ def test_a_stack_that_may_not_be_read_leaves_it_unknown() -> None:
     found = seen("B2B190", world(queue("billing"), **{"importing stacks": unread}))
     assert (found.status, found.is_known, found.fix) == (Status.WARNING, False, None)
     assert "whether stack x-b2b-pilot-staging is subscribed: AWS refused" in found.seen
+
+
+@breaks("B2B184")
+def test_what_a_destination_has_is_not_called_lost() -> None:
+    bus, dead_letters = "arn:aws:events:eu-west-1:123456789012:event-bus/default", f"{SQS}d"
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    settings: dict[str, Any] = {
+        "kind": SubscriberKind.FUNCTION,
+        "function_arn": arn,
+        "run_as": arn,
+        "on_failure": bus,
+    }
+    function = replace(queue("function"), **settings)
+    redriven = replace(queue("function", queues=(dead_letters, None)), **settings)
+    for one in (function, redriven):
+        found = seen("B2B184", world(one))
+        assert found.status is Status.WARNING
+        assert f"has no dead-letter queue, but sends what it fails on to {bus}" in found.seen
+        assert "what fails is lost" not in found.seen
+
+
+def test_where_sns_sends_what_it_cannot_deliver_is_not_guessed() -> None:
+    denied = AwsDenied("no", action="sns:GetSubscriptionAttributes")
+    hidden = queue("hidden", queues=(None, f"{SQS}d"), attributes_error=denied)
+    for code in ("B2B184", "B2B185", "B2B189"):
+        found = seen(code, world(hidden))
+        assert (found.status, found.seen) == (
+            Status.SKIPPED,
+            "hidden: the caller may not sns:GetSubscriptionAttributes",
+        )
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("Disabled", "Enabled"), "the mapping has no ReportBatchItemFailures"),
+        (("Disabled",), "the mapping from its queue to its function is Disabled"),
+        (("Enabled", "Enabled"), "2 functions read its queue, and each gets a part"),
+    ],
+)
+def test_only_a_mapping_that_is_on_reads_a_queue(states: tuple[str, ...], said: str) -> None:
+    with mock_aws():
+        team = Team()
+        arn = team.queue("billing", VisibilityTimeout="60")
+        for name, state in zip(("old", "new"), states, strict=False):
+            team.map(arn, team.function(name), is_on=state == "Enabled")
+
+        found = seen("B2B188", world(queue("billing", endpoint=arn)))
+
+    assert said in found.seen

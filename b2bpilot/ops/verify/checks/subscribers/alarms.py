@@ -12,6 +12,8 @@ from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each,
 
 
 def _watched(deployment: Deployment, one: Subscriber) -> Answer:
+    if one.subscription.attributes_error is not None:
+        raise one.subscription.attributes_error
     queues = one.dead_letter_queue_arns
     if not queues:
         return unanswered("it has no dead-letter queue")

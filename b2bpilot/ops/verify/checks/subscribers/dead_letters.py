@@ -59,8 +59,15 @@ def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sen
             "the subscription has no redrive policy: what SNS cannot deliver is lost",
             fix=_redrive(one, by_sender),
         )
+    goes = f", but sends what it fails on to {one.on_failure}" if one.on_failure else ""
     if by_sns is not None:
-        return fails(f"the {one.kind.value} has no dead-letter queue", fix=_sender(deployment, one, by_sns))
+        return fails(
+            f"the {one.kind.value} has no dead-letter queue{goes}", fix=_sender(deployment, one, by_sns)
+        )
+    if one.on_failure:
+        return no_command(
+            f"its function has no dead-letter queue{goes}; its subscription has no redrive policy: what SNS cannot deliver is lost"
+        )
     return no_command(
         f"neither its subscription nor its {one.kind.value} has a dead-letter queue: what fails is lost"
     )
@@ -88,8 +95,9 @@ def _redrive(one: Subscriber, arn: str) -> str:
 
 
 def _sender(deployment: Deployment, one: Subscriber, arn: str) -> str:
+    """A version cannot be changed: its team has to publish another."""
     if one.kind is SubscriberKind.FUNCTION:
-        return aws(
+        return "" if one.run_as != one.function_arn else aws(
             "lambda", "update-function-configuration", "--function-name", str(one.function_arn),
             "--dead-letter-config", f"TargetArn={arn}", *elsewhere(deployment, str(one.function_arn)),
         )  # fmt: skip
@@ -102,6 +110,8 @@ def _sender(deployment: Deployment, one: Subscriber, arn: str) -> str:
 
 
 def _admits(deployment: Deployment, one: Subscriber) -> Answer:
+    if one.subscription.attributes_error is not None:
+        raise one.subscription.attributes_error
     if not one.dead_letter_queue_arns:
         return unanswered("it has no dead-letter queue")
     for arn in one.dead_letter_queue_arns:
@@ -138,7 +148,7 @@ def _may_send(deployment: Deployment, one: Subscriber) -> Answer | None:
     arn = one.sender_dead_letter_queue_arn
     if one.kind is not SubscriberKind.FUNCTION:
         return None
-    settings = function(deployment, str(one.function_arn))
+    settings = function(deployment, str(one.run_as))
     if arn is None or settings is None:
         return unanswered("its function has no dead-letter queue")
     role, client = settings.role_arn, _iam(deployment)

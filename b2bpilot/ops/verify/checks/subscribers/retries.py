@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from b2bpilot.aws.consumers import Consumer, consumers_of
@@ -24,7 +25,6 @@ from b2bpilot.plural import many
 
 LAST_RETRY_SECONDS = 180
 """Lambda tries again one minute after the first failure and two after the second (docs/aws-facts.md#retries)."""
-ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 REPORTS = "ReportBatchItemFailures"
 
 
@@ -33,10 +33,13 @@ def _invoked(deployment: Deployment, one: Subscriber) -> Answer | None:
         return None
     arn = one.subscription.endpoint
     settings = event_invoke(access_to(deployment, arn).client("lambda"), arn)
-    wrong = _wrong_with(settings, one.sender_dead_letter_queue_arn)
+    found = function(deployment, arn)
+    queue_arn = found.dead_letter_arn if found else None
+    wrong = _wrong_with(settings, queue_arn)
     if wrong is None:
         return holds(f"{many(settings.retries, 'more run')}, for {settings.age_seconds} s")
-    return fails(wrong, fix=_event_invoke(deployment, arn, settings))
+    kept = replace(settings, on_failure=None) if queue_arn else settings
+    return fails(wrong, fix=_event_invoke(deployment, arn, kept))
 
 
 def _wrong_with(settings: EventInvoke, dead_letter_queue_arn: str | None) -> str | None:
@@ -50,8 +53,9 @@ def _wrong_with(settings: EventInvoke, dead_letter_queue_arn: str | None) -> str
 
 
 def _event_invoke(deployment: Deployment, arn: str, settings: EventInvoke) -> str:
-    """Put overwrites all of it (docs/aws-facts.md#event-invoke-configuration): a destination for successes is repeated."""
-    kept = {"OnSuccess": {"Destination": settings.on_success}} if settings.on_success else {}
+    """Put overwrites all of it (docs/aws-facts.md#event-invoke-configuration): destinations are repeated."""
+    destinations = {"OnSuccess": settings.on_success, "OnFailure": settings.on_failure}
+    kept = {event: {"Destination": arn} for event, arn in destinations.items() if arn}
     return aws(
         "lambda", "put-function-event-invoke-config", "--function-name", arn,
         "--maximum-retry-attempts", str(MOST_RETRIES),
@@ -66,14 +70,15 @@ def _consumed(deployment: Deployment, one: Subscriber) -> Answer | None:
     consumers = consumers_of(access_to(deployment, one.queue_arn), one.queue_arn)
     if not consumers:
         return unanswered("no function of this account reads its queue; whoever does is not known")
-    if len(consumers) > 1:
-        names = ", ".join(consumer.function_arn for consumer in consumers)
-        return no_command(f"{len(consumers)} functions read its queue, and each gets a part: {names}")
-    return _mapped(deployment, one.queue_arn, consumers[0])
+    on = [consumer for consumer in consumers if consumer.is_on]
+    if len(on) > 1:
+        names = ", ".join(consumer.function_arn for consumer in on)
+        return no_command(f"{len(on)} functions read its queue, and each gets a part: {names}")
+    return _mapped(deployment, one.queue_arn, (on or consumers)[0])
 
 
 def _mapped(deployment: Deployment, queue_arn: str, consumer: Consumer) -> Answer:
-    if consumer.state not in ENABLED:
+    if not consumer.is_on:
         return fails(
             f"the mapping from its queue to its function is {consumer.state}: messages wait until SQS deletes them",
             fix=_mapping(deployment, queue_arn, consumer, "--enabled"),
@@ -124,7 +129,7 @@ CHECKS = (
         statement="Lambda runs what a subscriber's function failed on again, and gives it up in one place",
         why="Without retries a short outage fills its dead-letter queue; with a destination beside it each dead letter is there twice.",
         probe=of_each(of_own_account(_invoked)),
-        actions=(*READ, "lambda:GetFunctionEventInvokeConfig"),
+        actions=READ,
     ),
     check(
         code="B2B188",
