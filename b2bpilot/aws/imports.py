@@ -29,8 +29,9 @@ class StackResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedWith:
-    """What a stack was deployed with, as a change set of it has to repeat."""
+    """What a stack was deployed with, as a change set of it has to repeat. `status` is CloudFormation's."""
 
+    status: str
     parameters: tuple[str, ...]
     capabilities: tuple[str, ...]
 
@@ -68,6 +69,7 @@ def deployed_with(access: AwsAccess, stack: str, *, timeouts: Timeouts | None = 
     with translated("cloudformation:DescribeStacks"):
         found = client.describe_stacks(StackName=stack)["Stacks"][0]
     return DeployedWith(
+        status=found["StackStatus"],
         parameters=tuple(one["ParameterKey"] for one in found.get("Parameters", [])),
         capabilities=tuple(found.get("Capabilities", [])),
     )

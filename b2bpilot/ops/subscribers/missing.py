@@ -21,7 +21,8 @@ ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}
 ANEW = (our_command("local", "down"), our_command("local", "up", "--fresh", "--subscriber", "DIR"))
 """The emulator reverts no drift."""
 CHANGE_SET = "bring-back-the-subscription"
-NOTHING = DeployedWith(parameters=(), capabilities=())
+NOTHING = DeployedWith(status="", parameters=(), capabilities=())
+CHANGING = "_IN_PROGRESS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,22 @@ class ImportingStack:
     deployed: DeployedWith = NOTHING
     error: str | None = None
 
+    @property
+    def unknown(self) -> str | None:
+        """Why it cannot be told now whether it is subscribed."""
+        status = self.deployed.status
+        if self.error is None and status.endswith(CHANGING):
+            return f"it is being {'deleted' if status.startswith('DELETE') else 'deployed'} ({status})"
+        return self.error
+
+    @property
+    def makes_subscription(self) -> bool:
+        return any(one.type == SUBSCRIPTION for one in self.resources)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingSubscriber:
-    """Whose subscription is gone. `commands` bring it back, one after another."""
+    """Whose subscription is gone. `commands` bring it back, one after another; none do where its template has no more."""
 
     name: str
     stack: str
@@ -44,7 +57,8 @@ class MissingSubscriber:
 
     @property
     def text(self) -> str:
-        return f"stack {self.stack} imports the topic, and no subscription of the topic ends in it"
+        seen = f"stack {self.stack} imports the topic, and no subscription of the topic ends in it"
+        return seen if self.commands else f"{seen}; put the subscription back into its template and deploy it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +70,15 @@ class Absence:
 
 
 def importing_stacks(environment: Environment, *, timeouts: Timeouts) -> list[ImportingStack]:
-    """Ask for all that import the topic, each looked at beside the others. Raises AwsError."""
+    """Ask for all that import the topic, each looked at beside the others: first whether a deploy of it is over, because what
+    it consists of is not all there before. Raises AwsError."""
     access = environment.access
 
     def look(name: str) -> ImportingStack:
         try:
-            return ImportingStack(
-                name=name,
-                resources=tuple(stack_resources(access, name, timeouts=timeouts)),
-                deployed=deployed_with(access, name, timeouts=timeouts),
-            )
+            deployed = deployed_with(access, name, timeouts=timeouts)
+            resources = tuple(stack_resources(access, name, timeouts=timeouts))
+            return ImportingStack(name=name, resources=resources, deployed=deployed)
         except AwsError as exc:
             return ImportingStack(name=name, error=str(exc))
 
@@ -77,29 +90,29 @@ def absence(
     stacks: Iterable[ImportingStack], found: Sequence[Subscription], environment: Environment
 ) -> Absence:
     """Tell which of the stacks are not among the topic's subscriptions."""
-    unread = [one for one in stacks if one.error]
-    missing = [
+    absent = [
         one
         for one in stacks
-        if one.error is None
-        and _wants_messages(one, environment)
-        and not any(ends_in(subscription, one) for subscription in found)
+        if one.error or (_wants_messages(one, environment) and not any(ends_in(each, one) for each in found))
     ]
     return Absence(
         missing=tuple(
             MissingSubscriber(
                 name=_name(one, environment), stack=one.name, commands=_deploy(one, environment)
             )
-            for one in missing
+            for one in absent
+            if one.unknown is None
         ),
-        unknown=tuple(f"whether stack {one.name} is subscribed: {one.error}" for one in unread),
+        unknown=tuple(
+            f"whether stack {one.name} is subscribed: {one.unknown}" for one in absent if one.unknown
+        ),
     )
 
 
 def _wants_messages(stack: ImportingStack, environment: Environment) -> bool:
     """Others import the topic to publish, or to watch it: a subscriber says so by its name, or has a subscription to make."""
     is_named = stack.name.endswith(_suffix(environment))
-    return is_named or any(one.type == SUBSCRIPTION for one in stack.resources)
+    return is_named or stack.makes_subscription
 
 
 def ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
@@ -114,7 +127,9 @@ def ends_in(subscription: Subscription, stack: ImportingStack) -> bool:
 
 def _deploy(stack: ImportingStack, environment: Environment) -> tuple[Words, ...]:
     """CloudFormation believes that the subscription is there: an ordinary deploy of an unchanged template makes nothing. One that
-    is told to revert drift makes it anew (docs/aws-facts.md#reverting-drift)."""
+    is told to revert drift makes it anew (docs/aws-facts.md#reverting-drift), where the template has it."""
+    if not stack.makes_subscription:
+        return ()
     if environment.name == LOCAL:
         return ANEW
     where = f"--stack-name {shlex.quote(stack.name)} --change-set-name {CHANGE_SET}"

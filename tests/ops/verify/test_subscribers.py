@@ -181,7 +181,12 @@ def test_a_name_that_nobody_has_is_wrong_usage(asked: str, told: str) -> None:
 STACKS = [
     ImportingStack(
         name="analytics-b2b-pilot-staging",
-        resources=(StackResource(type="AWS::Lambda::Function", physical_id="analytics-b2b-pilot-staging"),),
+        resources=(
+            StackResource(type="AWS::Lambda::Function", physical_id="analytics-b2b-pilot-staging"),
+            StackResource(
+                type="AWS::SNS::Subscription", physical_id="arn:aws:sns:eu-west-1:123456789012:t:1"
+            ),
+        ),
     ),
     ImportingStack(
         name="billing-b2b-pilot-staging",
@@ -201,6 +206,30 @@ def test_a_stack_that_imports_the_topic_and_is_not_subscribed_is_missing() -> No
     assert "create-change-set --stack-name analytics-b2b-pilot-staging" in str(found.fix)
     assert seen("B2B190", world(queue("billing"), asked=("analytics",), **known)).status is Status.FAILED
     assert seen("B2B190", world(queue("billing"), asked=("billing",), **known)).status is Status.OK
+
+
+@breaks("B2B190")
+def test_no_change_set_brings_back_what_the_template_does_not_have() -> None:
+    stacks = [replace(STACKS[0], resources=STACKS[0].resources[:1])]
+    found = seen("B2B190", world(queue("billing"), **{"importing stacks": stacks}))
+    assert found.seen.startswith(
+        "analytics: stack analytics-b2b-pilot-staging imports the topic, and no subscription of the topic ends in it; "
+        "put the subscription back into its template and deploy it"
+    )
+    assert not found.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "doing"), [("CREATE_IN_PROGRESS", "deployed"), ("DELETE_IN_PROGRESS", "deleted")]
+)
+def test_a_stack_that_is_being_made_is_not_missing(status: str, doing: str) -> None:
+    deployed = replace(STACKS[0].deployed, status=status)
+    changing = {"importing stacks": [replace(STACKS[0], deployed=deployed)]}
+    found = seen("B2B190", world(queue("billing"), **changing))
+    assert (found.status, found.is_known) == (Status.WARNING, False)
+    told = f"whether stack analytics-b2b-pilot-staging is subscribed: it is being {doing} ({status})"
+    assert told in found.seen
+    assert "imports the topic, and no" not in found.seen
 
 
 def test_who_is_missing_may_be_asked_for_and_only_that_is_checked() -> None:
