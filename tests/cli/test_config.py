@@ -36,7 +36,18 @@ def test_a_setting_is_from_the_strongest_place_and_wins_over_the_others(
     ]
     assert (found["env"]["value"], found["env"]["others"]) == ("users", [])
     assert (found["verbose"]["value"], found["verbose"]["from"]) == ("false", None)
-    assert list(found) == [setting.name for setting in SETTINGS]
+    assert list(found) == [*(setting.name for setting in SETTINGS), "subscribers"]
+
+
+def test_the_subscribers_of_local_up_are_those_of_the_strongest_file(run: Run) -> None:
+    assert settings(run)["subscribers"]["value"] is None
+    config('subscribers = ["../crm"]', user=True)
+    config('subscribers = ["../analytics", "../audit"]')
+
+    found = settings(run)["subscribers"]
+
+    assert (found["value"], found["from"]) == ("../analytics, ../audit", str(Path.cwd() / "b2bpilot.toml"))
+    assert [one["value"] for one in found["others"]] == ["../crm"]
 
 
 def test_a_region_of_the_profile_is_said_to_be_that(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

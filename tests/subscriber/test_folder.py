@@ -81,6 +81,44 @@ def test_make_deploys_the_stack_with_parameters_that_it_has(folders: dict[Protoc
         )
 
 
+AWS = """#!/bin/sh
+case "$*" in
+  *"--region eu-west-9"*) ;;
+  *) exit 9 ;;
+esac
+case "$2" in
+  list-queues) test -n "$COUNT" || exit 254; echo "https://sqs/1/analytics-b2b-pilot-dev-dlq https://sqs/1/analytics-b2b-pilot-dev-eu-dlq" ;;
+  get-queue-attributes) case "$*" in *-dev-dlq*) echo "$COUNT" ;; *) echo 99 ;; esac ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "force", "said"),
+    [
+        ("0", "", None),
+        ("3", "", "nothing is deleted: 3 messages are in analytics-b2b-pilot-dev-dlq, and would go with it."),
+        ("", "", "nothing is deleted: what is in the queues of analytics-b2b-pilot-dev is unknown."),
+        ("3", "1", None),
+    ],
+)
+def test_a_stack_with_messages_in_its_queues_is_deleted_only_by_force(
+    folders: dict[Protocol, Path], tmp_path: Path, count: str, force: str, said: str | None
+) -> None:
+    for name, script in (("aws", AWS), ("sam", "#!/bin/sh\necho sam $*\n")):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    asked = ("make", "delete", "ENV=dev", f"FORCE={force}", "OPTIONS=--region eu-west-9 --no-prompts")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    done = ran(folders[Protocol.QUEUE], *asked, PATH=path, COUNT=count)
+
+    deleted = f"sam delete --stack-name {NAME}-b2b-pilot-dev --region eu-west-9 --no-prompts\n"
+    assert (done.stdout[-len(deleted) :], done.returncode) == (("", 2) if said else (deleted, 0))
+    refusal = [f"{said} make delete ENV=dev FORCE=1 deletes all the same"] if said else []
+    assert done.stderr.splitlines()[:1] == refusal
+
+
 def test_its_code_needs_psycopg_and_nothing_of_ours(folders: dict[Protocol, Path]) -> None:
     for folder in folders.values():
         own = {path.stem for path in folder.glob("*.py")}

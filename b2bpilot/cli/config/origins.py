@@ -11,11 +11,13 @@ from b2bpilot.cli.frame.settings import (
     ITS_OWN,
     LOCAL,
     SETTINGS,
+    SUBSCRIBERS,
     Color,
     Format,
     GivenValue,
     candidates,
     config_files,
+    named_subscribers,
     require_usable,
     require_usable_file,
 )
@@ -62,6 +64,15 @@ def origins(pilot: Pilot) -> Iterator[SettingOrigin]:
             others=others,
             problem=OWN if is_unused else _refusal(setting.name, won),
         )
+    yield _subscribers(pilot)
+
+
+def _subscribers(pilot: Pilot) -> SettingOrigin:
+    """A key of files alone, for `local up`."""
+    value, place, others = None, None, list(named_subscribers(config_files(pilot.environ)))
+    if others:
+        value, place = others[0].value, others[0].place
+    return SettingOrigin(name=SUBSCRIBERS, value=value, place=place, others=others[1:])
 
 
 def files(pilot: Pilot) -> Iterator[SettingsFile]:

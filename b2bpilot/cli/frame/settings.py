@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -293,6 +293,15 @@ def subscribers_in(files: Iterable[Path]) -> tuple[Path, ...]:
         if SUBSCRIBERS in values:
             return tuple(path.parent / folder for folder in _listed(values[SUBSCRIBERS], path))
     return ()
+
+
+def named_subscribers(files: Iterable[Path]) -> Iterator[GivenValue]:
+    """Yield what each file says of them, the strongest first; one that cannot be used says nothing."""
+    for path in files:
+        with suppress(SettingsInvalid):
+            values = _read_toml(path)
+            if SUBSCRIBERS in values:
+                yield GivenValue(", ".join(_listed(values[SUBSCRIBERS], path)), str(path))
 
 
 def _listed(value: object, path: Path) -> list[str]:
