@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.errors import PilotError
+from b2bpilot.errors import AwsDenied, PilotError
 from b2bpilot.ops.subscribers.new_folder import Protocol, write
 from b2bpilot.ops.verify.template import parse
 from tests.cli.conftest import Run, Staging
-from tests.cli.test_subscribers import subscribe
+from tests.cli.test_subscribers import deploy, subscribe
 
 UMASK = os.umask(0o022)
 os.umask(UMASK)
@@ -97,6 +97,33 @@ def test_a_name_that_is_subscribed_already_is_taken(run: Run, here: Path, stagin
     assert (result.exit_code, list(here.iterdir())) == (2, [])
     assert result.stderr.splitlines()[0] == "error: staging has a subscriber analytics already"
     assert run(*NEW, "billing", "-e", "staging").exit_code == 0
+
+
+def test_a_name_whose_stack_is_there_without_its_subscription_is_taken(
+    run: Run, here: Path, staging: Staging
+) -> None:
+    deploy("analytics-b2b-pilot-staging", {"Queue": {"Type": "AWS::SQS::Queue"}})
+
+    result = run(*NEW, "analytics", "-e", "staging")
+
+    assert (result.exit_code, list(here.iterdir())) == (2, [])
+    assert result.stderr.splitlines()[0] == "error: staging has a subscriber analytics already"
+
+
+def test_a_stack_that_may_not_be_asked_for_is_said_and_hinders_nobody(
+    run: Run, here: Path, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise AwsDenied("AWS denied cloudformation:DescribeStacks", action="cloudformation:DescribeStacks")
+
+    monkeypatch.setattr("b2bpilot.ops.subscribers.discovery.deployed", denied)
+    result = run(*NEW, "analytics", "-e", "staging")
+
+    assert (result.exit_code, (here / "analytics").is_dir()) == (0, True)
+    assert (
+        "Whether staging has a subscriber analytics already is unknown: AWS denied cloudformation:D"
+        in result.stderr
+    )
 
 
 def test_an_environment_that_does_not_answer_hinders_nobody(run: Run, here: Path, staging: Staging) -> None:

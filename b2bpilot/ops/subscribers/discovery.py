@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from b2bpilot.advice import our_command
+from b2bpilot.aws.change_sets import deployed
 from b2bpilot.aws.consumers import Consumer, consumers_of
 from b2bpilot.aws.function_settings import event_invoke, function_settings
 from b2bpilot.aws.policies import where
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.side_by_side import of_each
+from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
@@ -112,9 +114,13 @@ def one_of(
 
 
 def is_taken(environment: Environment, name: str) -> bool:
-    """Tell whether the topic has a subscriber of this short name. Raises AwsError."""
+    """Tell whether the topic has a subscriber of this short name, or a stack that one was deployed as: its subscription may
+    be missing. Raises AwsError."""
     found = listed(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
-    return name in {short_name(one.endpoint, environment.name) for one in found}
+    if name in {short_name(one.endpoint, environment.name) for one in found}:
+        return True
+    client = environment.access.client("cloudformation", TIMEOUTS)
+    return deployed(client, f"{name}-{PREFIX}{environment.name}") is not None
 
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
