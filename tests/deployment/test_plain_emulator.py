@@ -27,6 +27,7 @@ API_ID = "b2bpilot"
 LACKS = {
     "B2B042": "its CloudFormation drops DeadLetterConfig",
     "B2B072": "its functions' logs hold no lines of the functions",
+    "B2B179": "its CloudFormation turns every mapping on",
 }
 """What the emulator is known not to do."""
 NOBODY = "http://127.0.0.1:9"

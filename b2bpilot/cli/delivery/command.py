@@ -8,6 +8,7 @@ import typer
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.cli.text.durations import in_largest_unit, parse_duration
 from b2bpilot.errors import TimedOut, UsageError
 from b2bpilot.pipeline.message import format_time
@@ -64,6 +65,8 @@ def delivery(
         pilot.output.record(_fields(reading), text=_text(reading))
     elif seconds is None:
         _plan(pilot, reading, to)
+        if dry_run:
+            pilot.output.notice(DRY_RUN)
     else:
         _wait(pilot, to, seconds)
 
