@@ -96,6 +96,17 @@ def _listed(listed: SubscriptionTypeDef) -> Listed:
     )
 
 
+def as_listed(access: AwsAccess, one: Listed, topic_arn: str, *, timeouts: Timeouts) -> Subscription:
+    """Return one of the list with its attributes, or without those that may not be read."""
+    found: SubscriptionTypeDef = {
+        "SubscriptionArn": one.arn or "PendingConfirmation",
+        "TopicArn": topic_arn,
+        "Protocol": one.protocol,
+        "Endpoint": one.endpoint,
+    }
+    return _subscription(access.client("sns", timeouts), found)
+
+
 def subscription_of(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> Subscription | None:
     """Return one subscription by its ARN; None when it does not exist. Raises AwsError."""
     client: SNSClient = access.client("sns", timeouts)

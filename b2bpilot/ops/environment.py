@@ -47,7 +47,9 @@ class Environment:
 
     def of(self, recipient: Recipient) -> Environment:
         """Return the same environment for another of its subscribers: its queue, its function, its dead letters."""
-        return replace(self, other=recipient)
+        one = replace(self, other=recipient)
+        object.__setattr__(one, "subscribers", self.subscribers.of(recipient))
+        return one
 
     def queue(self, timeouts: Timeouts | None = None) -> DeadLetterQueue:
         """The dead-letter queue, which tells of each dead letter whose it is."""

@@ -94,14 +94,22 @@ class LiveSubscribers:
         Raises AwsError when they cannot be listed, or one cannot be read.
         """
         found = []
-        for one in self._listed():
+        for one in self.listed():
             if one.arn and self._owner(one.arn, one.protocol, one.endpoint).ownership is Ownership.OTHER:
                 subscription = subscription_of(self._access, one.arn, timeouts=TIMEOUTS)
                 if subscription and subscription.redrive_target_arn == self._recipient.dead_letter_queue_arn:
                     found.append(subscription)
         return found
 
-    def _listed(self) -> list[Listed]:
+    def of(self, recipient: Recipient) -> LiveSubscribers:
+        """Return the same for another whose dead letters count as ours: SNS is asked once for all."""
+        one = LiveSubscribers(self._access, recipient)
+        self.begin()
+        one._listing = self._listing
+        return one
+
+    def listed(self) -> list[Listed]:
+        """Return who is subscribed, as it was when it was first asked. Raises AwsError."""
         self.begin()
         assert self._listing is not None  # noqa: S101  # nosec B101  # begin() made it
         return self._listing.result()
@@ -110,7 +118,7 @@ class LiveSubscribers:
         if arn == self._recipient.subscription_arn:
             return OURS
         try:
-            for one in self._listed():
+            for one in self.listed():
                 if one.arn == arn:
                     return self._owner(arn, one.protocol, one.endpoint)
             is_known_absent = arn.rpartition(":")[0] == self._recipient.topic_arn

@@ -54,6 +54,7 @@ def _recipients(pilot: Pilot) -> Iterator[tuple[str, Recipient | PilotError]]:
     """The processor comes first, subscribed or not: its queue is the stack's."""
     from b2bpilot.ops.recipient import PROCESSOR
     from b2bpilot.ops.subscribers.discovery import recipient_of, subscribers_of
+    from b2bpilot.ops.subscribers.naming import endpoints_of_others
 
     environment = pilot.environment
     yield PROCESSOR, environment.recipient
@@ -62,7 +63,7 @@ def _recipients(pilot: Pilot) -> Iterator[tuple[str, Recipient | PilotError]]:
     except AwsError as exc:
         yield "others", exc
         return
-    pilot.remember_subscribers(others)
+    pilot.remember_subscribers(endpoints_of_others([one.subscription for one in others], environment))
     queues: set[tuple[str, str]] = set()
     for one in sorted(others, key=lambda one: one.name):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -120,12 +120,20 @@ class Pilot:
         return self._of_subscriber(found, self.subscriber) if self.subscriber else found
 
     def _of_subscriber(self, environment: Environment, named: str) -> Environment:
-        from b2bpilot.ops.subscribers.discovery import one_of, recipient_of, subscribers_of
+        from b2bpilot.ops.subscribers.discovery import recipient_of
 
-        found = subscribers_of(environment)
-        self.remember_subscribers([one for one in found if not one.is_processor])
-        recipient = recipient_of(environment, one_of(environment, found, named))
+        recipient = recipient_of(environment, self.subscriber_named(environment, named))
         return environment if recipient.is_processor else environment.of(recipient)
+
+    def subscriber_named(
+        self, environment: Environment, named: str, *, said_as: str = "--subscriber"
+    ) -> Subscriber:
+        """Return the subscriber, and let completion offer those that there are. Raises UsageError, AwsError."""
+        from b2bpilot.ops.subscribers.discovery import subscriber_named
+        from b2bpilot.ops.subscribers.naming import endpoints_of_others
+
+        self.remember_subscribers(endpoints_of_others(environment.subscribers.listed(), environment))
+        return subscriber_named(environment, named, said_as=said_as)
 
     def about(self, recipient: Recipient | None) -> Pilot:
         """Return this Pilot for the dead letters of one subscriber, None is the processor; what it prints from now on is of
@@ -144,11 +152,10 @@ class Pilot:
         with contextlib.suppress(SettingsInvalid):  # no home, no completion
             remembered.remember_environment(self.runs_home, self.environment_name, where)
 
-    def remember_subscribers(self, found: Sequence[Subscriber]) -> None:
-        """Let completion offer these subscribers."""
+    def remember_subscribers(self, found: Mapping[str, str]) -> None:
+        """Let completion offer these subscribers, each with its endpoint."""
         with contextlib.suppress(SettingsInvalid):
-            known = {one.name: f"{one.kind} {one.subscription.endpoint}" for one in found}
-            remembered.remember_subscribers(self.runs_home, self.environment_name, known)
+            remembered.remember_subscribers(self.runs_home, self.environment_name, found)
 
     def remember_groups(self, found: Mapping[str, str]) -> None:
         """Let completion offer these groups of dead letters."""

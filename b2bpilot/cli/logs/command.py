@@ -118,11 +118,8 @@ def _groups(pilot: Pilot, functions: list[str], named: str | None) -> Mapping[st
 
         return groups(pilot.environment, functions)
     from b2bpilot.ops.logs.of_subscriber import groups_of
-    from b2bpilot.ops.subscribers.discovery import one_of, subscribers_of
 
-    found = subscribers_of(pilot.environment)
-    pilot.remember_subscribers([one for one in found if not one.is_processor])
-    return groups_of(one_of(pilot.environment, found, named.strip()), pilot.environment)
+    return groups_of(pilot.subscriber_named(pilot.environment, named.strip()), pilot.environment)
 
 
 def _periods(

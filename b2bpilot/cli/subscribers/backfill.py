@@ -144,12 +144,11 @@ RUN = RunKind(
 
 
 def _subscriber(pilot: Pilot, name: str) -> Subscriber:
-    from b2bpilot.ops.backfill.target import target
-    from b2bpilot.ops.subscribers.discovery import subscribers_of
+    from b2bpilot.ops.backfill.target import require_fillable
 
-    found = subscribers_of(pilot.environment)
-    pilot.remember_subscribers([one for one in found if not one.is_processor])
-    return target(pilot.environment, found, name)
+    found = pilot.subscriber_named(pilot.environment, name, said_as="NAME")
+    require_fillable(found, pilot.environment)
+    return found
 
 
 def _rows(pilot: Pilot, database: DatabaseManager, since: str, until: str | None) -> Stretch | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from b2bpilot.advice import our_command
 from b2bpilot.errors import Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.coverage import coverage
-from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, one_of
+from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 
 FIFO = ".fifo"
 
 
-def target(environment: Environment, subscribers: Sequence[Subscriber], name: str) -> Subscriber:
-    """Return the one of the subscribers that has this name, in any of its forms. Raises UsageError for nobody's, Refused."""
-    found = one_of(environment, subscribers, name, said_as="NAME")
+def require_fillable(found: Subscriber, environment: Environment) -> None:
+    """Raises Refused."""
     _require_another(found)
     _require_reachable(found, environment)
     _require_taking(found)
-    return found
 
 
 def _require_another(found: Subscriber) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from b2bpilot.advice import our_command
 from b2bpilot.aws.change_sets import deployed
 from b2bpilot.aws.consumers import Consumer, consumers_of
 from b2bpilot.aws.function_settings import event_invoke, function_settings
@@ -16,12 +15,12 @@ from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_o
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.stack import PREFIX
-from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
-from b2bpilot.errors import AwsError, Refused, UsageError
+from b2bpilot.aws.subscriptions import Subscription, as_listed, listed, subscriptions
+from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
-from b2bpilot.ops.subscribers.naming import meanings, names_among, resource_name, short_name
+from b2bpilot.ops.subscribers.naming import names_among, one_of, resource_name, short_name
 from b2bpilot.pipeline.owner import function_name
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
@@ -95,22 +94,13 @@ def others_among(environment: Environment, found: Sequence[Subscription]) -> lis
     return of_each(lambda one: _subscriber(*one, environment), others)
 
 
-def one_of(
-    environment: Environment, found: Sequence[Subscriber], text: str, *, said_as: str = "--subscriber"
-) -> Subscriber:
-    """Return the one of this short name, resource name, endpoint or subscription ARN. Raises UsageError."""
-    meant = meanings([one.subscription for one in found], environment).get(text, ())
-    matching = [one for one in found if any(one.subscription is each for each in meant)]
-    if len(matching) == 1 or (matching and all(one.is_processor for one in matching)):
-        return matching[0]
-    if matching:
-        arns = " and ".join(one.subscription.arn for one in matching)
-        raise UsageError(f"{said_as}: {text!r} is ambiguous: {arns}", hint="give the subscription's ARN")
-    known = ", ".join(sorted(one.name for one in found)) or "none"
-    raise UsageError(
-        f"{said_as}: nobody called {text!r} is subscribed to the topic",
-        hint=f"subscribed: {known}; " + our_command("subscribers") + " shows them",
-    )
+def subscriber_named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:
+    """Return the one of this name, the only one that is looked at. Raises UsageError, and AwsError when they cannot be listed."""
+    found = environment.subscribers.listed()
+    one = one_of(environment, found, text, said_as=said_as)
+    names = dict(zip(map(id, found), names_among(found, environment), strict=True))
+    subscription = as_listed(environment.access, one, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    return _subscriber(subscription, names[id(one)], environment)
 
 
 def is_taken(environment: Environment, name: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.subscriptions import Listed, Subscription
+from b2bpilot.errors import UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.owner import endpoint_name
 from b2bpilot.ops.recipient import PROCESSOR
@@ -55,6 +57,27 @@ def names_among(found: Sequence[T], environment: Environment) -> list[str]:
         )
 
     return [name(one) for one in found]
+
+
+def endpoints_of_others(found: Sequence[T], environment: Environment) -> dict[str, str]:
+    """Return the names of all but the processor, each with its endpoint."""
+    named = zip(names_among(found, environment), found, strict=True)
+    return {name: endpoint_name(one.protocol, one.endpoint) for name, one in named if name != PROCESSOR}
+
+
+def one_of(environment: Environment, found: Sequence[T], text: str, *, said_as: str = "--subscriber") -> T:
+    """Return the one of this short name, resource name, endpoint or subscription ARN. Raises UsageError."""
+    meant = meanings(found, environment).get(text, ())
+    if len(meant) == 1 or (meant and all(is_processor_s(one, environment.stack) for one in meant)):
+        return meant[0]
+    if meant:
+        arns = " and ".join(one.arn or one.endpoint for one in meant)
+        raise UsageError(f"{said_as}: {text!r} is ambiguous: {arns}", hint="give the subscription's ARN")
+    known = ", ".join(sorted(names_among(found, environment))) or "none"
+    raise UsageError(
+        f"{said_as}: nobody called {text!r} is subscribed to the topic",
+        hint=f"subscribed: {known}; " + our_command("subscribers") + " shows them",
+    )
 
 
 def _forms(one: Listed | Subscription, environment: Environment) -> tuple[str, str, str, str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 
@@ -24,14 +25,14 @@ from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.subscribers.discovery import (
     Subscriber,
     SubscriberKind,
-    one_of,
     others_among,
     recipient_of,
+    subscriber_named,
     subscribers_among,
     subscribers_of,
 )
 from b2bpilot.ops.subscribers.health import Permission, PermissionReading, report
-from b2bpilot.ops.subscribers.naming import names_among, short_name
+from b2bpilot.ops.subscribers.naming import names_among, one_of, short_name
 from b2bpilot.ops.subscribers.who_gets_what import who_gets_what
 from tests.ops.status.readings import STACK
 
@@ -40,7 +41,9 @@ REGION = "eu-west-1"
 
 def named(environment: Environment, text: str) -> Subscriber:
     """Ask AWS again each time."""
-    return one_of(environment, subscribers_of(environment), text)
+    return subscriber_named(
+        Environment(name=environment.name, access=environment.access, stack=environment.stack), text
+    )
 
 
 class Team:
@@ -158,10 +161,10 @@ def test_nobody_else_s_function_or_queue_is_the_processor(team: Team, protocol: 
 
     assert (name, found.name, found.is_processor) == (name, name, False)
     assert name != "processor"
-    assert one_of(environment, [found], name) is found
+    assert one_of(environment, [subscription], name) is subscription
     assert others_among(environment, [subscription]) == [found]
     with pytest.raises(UsageError, match="nobody called 'processor' is subscribed"):
-        one_of(environment, [found], "processor")
+        one_of(environment, [subscription], "processor")
     assert who_gets_what(environment, [subscription]).missed
     remarks = report(
         subscription,
@@ -189,7 +192,7 @@ def test_each_way_to_the_processor_is_the_processor_s(team: Team, endpoint: str)
 
     assert (found.name, found.is_processor) == ("processor", True)
     assert others_among(environment, [subscription]) == []
-    assert one_of(environment, [found], "processor") is found
+    assert one_of(environment, [subscription], "processor") is subscription
 
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:"
@@ -222,7 +225,7 @@ def test_each_name_that_is_shown_means_one_subscriber(
     assert [one.name for one in found] == names
     for one in found:
         for text in (one.name, one.subscription.arn, one.subscription.endpoint):
-            assert one_of(team.environment, found, text) is one
+            assert one_of(team.environment, subscriptions, text) is one.subscription
 
 
 def test_a_function_is_found_with_the_queue_of_both_senders(team: Team) -> None:
@@ -549,3 +552,31 @@ def test_a_destination_that_is_no_queue_is_named(team: Team) -> None:
 
     with pytest.raises(Refused, match=f"what its function failed on goes to {bus}"):
         recipient_of(team.environment, named(team.environment, "analytics"))
+
+
+def test_only_the_one_that_is_named_is_looked_at_and_all_are_listed_once(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever else is subscribed may be slow, or in a region that does not answer."""
+    for number in range(10):
+        queue = team.queue(f"team{number}-dlq")
+        team.subscribe("lambda", team.function(f"team{number}-b2b-pilot-prod", queue), queue)
+    asked: list[str] = []
+    ask = BaseClient._make_api_call
+
+    def recorded(client: BaseClient, name: str, request: dict[str, Any]) -> Any:
+        asked.append(name)
+        return ask(client, name, request)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
+    environment = replace(team.environment)
+
+    found = subscriber_named(environment, "team7")
+    recipient = recipient_of(environment, found)
+    listings = [environment.of(recipient).subscribers.listed() for _ in range(10)]
+
+    assert found.name == "team7"
+    assert {len(one) for one in listings} == {10}
+    assert asked.count("ListSubscriptionsByTopic") == 1
+    assert asked.count("GetSubscriptionAttributes") == 1
+    assert asked.count("GetFunctionConfiguration") == 1
