@@ -11,7 +11,7 @@ import typer
 from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.scheduled import export_scheduled
-from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.dlq.selection import selection_as_listed
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import PipeClosed
@@ -53,7 +53,7 @@ def export(
     from b2bpilot.ops.dead_letters.copies import ExportRequest
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, pilot)
+    selection = selection_as_listed(ctx, pilot)
     if scheduled:
         _require_everything(file, selection)
         export_scheduled(pilot, file)

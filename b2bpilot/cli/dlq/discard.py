@@ -10,7 +10,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import Adopt, confirm, confirm_by_name, dead_letters, rows, show_dry_run
-from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.dlq.selection import selection_as_listed
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import ConfirmEnvironment, DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
@@ -55,7 +55,7 @@ def discard(
     from b2bpilot.ops.dead_letters.sweep import require_none_unseen
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, pilot)
+    selection = selection_as_listed(ctx, pilot)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     found = _survey(pilot, selection)
     _show_plan(pilot, found, selection, dry_run=dry_run)

@@ -106,7 +106,7 @@ def _look(
 ) -> DeadLetterListing:
     from b2bpilot.ops.dead_letters.listing import list_dead_letters
 
-    return list_dead_letters(
+    found = list_dead_letters(
         queue,
         selection=selection,
         retention=attributes.retention,
@@ -114,6 +114,8 @@ def _look(
         now=pilot.now(),
         observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
     )
+    pilot.remember_causes(queue.url, {name: str(cause) for cause, name in found.look.names.items()})
+    return found
 
 
 def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:

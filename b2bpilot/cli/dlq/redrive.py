@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from b2bpilot.cli.dlq.options import Adopt
-from b2bpilot.cli.dlq.selection import checked_selection, selection_of
+from b2bpilot.cli.dlq.selection import checked_selection, selection_as_listed
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Concurrency, DryRun, Rate, Reason, Wait, Yes
 from b2bpilot.cli.runs.kind import RunKind
@@ -131,7 +131,7 @@ def redrive(
     else:
         redrive_run.redrive_from_here(
             pilot,
-            selection_of(ctx, pilot),
+            selection_as_listed(ctx, pilot),
             replace(asked, via=route_for(pilot.environment.recipient, via)),
             plan_file=plan_file,
             dry_run=dry_run,

@@ -13,7 +13,7 @@ import typer
 
 from b2bpilot.cli.dlq import replay_view as view
 from b2bpilot.cli.dlq.options import Adopt, dead_letters
-from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.dlq.selection import selection_as_listed, selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
@@ -71,7 +71,7 @@ def replay(
     from b2bpilot.ops.redrive.replay import require_readable
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, pilot)
+    selection = selection_of(ctx, pilot) if file else selection_as_listed(ctx, pilot)
     _require_own_handler(pilot, local=local)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     with Spool() as spool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperOption
 
-from b2bpilot.cli.frame import values
+from b2bpilot.cli.frame import remembered, values
 from b2bpilot.cli.frame.commands import PilotCommand, is_global
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.options import WHEN
@@ -105,6 +105,19 @@ def selection_of(ctx: typer.Context, pilot: Pilot) -> Selection:
     AWS is asked. Raises UsageError."""
     found = checked_selection(ctx, pilot)
     return _selection(ctx.meta.get(KEY, {}), now=pilot.now()) if found.since or found.until else found
+
+
+def selection_as_listed(ctx: typer.Context, pilot: Pilot) -> Selection:
+    """Return the same to act on: a group is refused that is another one than `dlq list` showed here last. Raises UsageError,
+    AwsError."""
+    from b2bpilot.ops.dead_letters.filters import ListedGroup
+
+    found = selection_of(ctx, pilot)
+    if found.group is None:
+        return found
+    causes = remembered.listed_causes(pilot.runs_home, pilot.environment.queue().url)
+    cause = causes.get(found.group.upper())
+    return replace(found, listed=ListedGroup(cause=cause, at=causes[remembered.AT]) if cause else None)
 
 
 def checked_selection(ctx: typer.Context, pilot: Pilot) -> Selection:

@@ -163,6 +163,12 @@ class Pilot:
             place = remembered.queue_name(self.environment_name, self.subscriber)
             remembered.remember_groups(self.runs_home, place, found)
 
+    def remember_causes(self, queue_url: str, causes: Mapping[str, str]) -> None:
+        """Let a command that acts on a group know what it was when it was shown."""
+        with contextlib.suppress(SettingsInvalid):
+            at = f"{self.now():%Y-%m-%d %H:%M:%S} UTC"
+            remembered.remember_causes(self.runs_home, queue_url, causes, at=at)
+
     @property
     def environment_name(self) -> str:
         """Raises UsageError when none was named."""

@@ -1,4 +1,4 @@
-"""What earlier commands saw, for completion: small files of this user's, which nothing depends on."""
+"""What earlier commands saw, for completion and to compare with: small files of this user's; a lost one is none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from b2bpilot.paths import open_private, private_folder
 
 FOLDER = "completion"
 ENVIRONMENTS = "environments"
+AT = "at"
 
 
 def environments(home: Path) -> dict[str, str]:
@@ -38,6 +40,21 @@ def remember_groups(home: Path, environment: str, found: Mapping[str, str]) -> N
 def queue_name(environment: str, subscriber: str | None) -> str:
     """Return under which name the groups of a queue are remembered; an ARN's last part is enough to tell it apart."""
     return f"{environment}-of-{subscriber.rpartition(':')[2]}" if subscriber else environment
+
+
+def listed_causes(home: Path, queue_url: str) -> dict[str, str]:
+    """Return what each group of the queue was when it was listed last, and under AT when that was."""
+    return _read(_listed_file(home, queue_url))
+
+
+def remember_causes(home: Path, queue_url: str, causes: Mapping[str, str], *, at: str) -> None:
+    _write(_listed_file(home, queue_url), {**causes, AT: at})
+
+
+def _listed_file(home: Path, queue_url: str) -> Path:
+    """By the queue alone: a subscriber has several names."""
+    where = urlsplit(queue_url)
+    return _file(home, f"listed-{where.hostname}{where.path.replace('/', '-')}")
 
 
 def subscribers(home: Path, environment: str) -> dict[str, str]:

@@ -6,13 +6,13 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.causes import Cause, cause_of, numbered
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.holding import Hiding
@@ -24,6 +24,7 @@ from b2bpilot.ops.dead_letters.sweep import (
     unseen_in_words,
 )
 from b2bpilot.ops.ports import VisibilityQueue
+from b2bpilot.ops.visible import one_line
 from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
 from b2bpilot.pipeline.message import format_time, parse_time
 
@@ -34,11 +35,21 @@ MASKED = re.compile(r"\+\d{4}\*{3}\d{4}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedGroup:
+    """What a group was when this machine listed it last: its cause in words, and when."""
+
+    cause: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What is None or empty does not filter. Times are those of the dead letter, not of the message in it."""
 
     group: str | None = None
     """Such as `G1`. Groups are numbered over the whole queue, so only `look` can tell which dead letters these are."""
+    listed: ListedGroup | None = field(default=None, compare=False)
+    """What that group has to be still; None where nobody on this machine saw it."""
     since: datetime | None = None
     until: datetime | None = None
     """Before this moment, itself not included, so that `until` of one run and `since` of the next do not overlap."""
@@ -165,7 +176,7 @@ def resolve(selection: Selection, queue: VisibilityQueue, *, now: datetime) -> R
     if selection.group is None:
         return ResolvedFilter(selection=selection, cause=None, now=now)
     names, unseen = _causes_in(queue)
-    cause = cause_named(names, selection.group, unseen=unseen)
+    cause = cause_named(names, selection.group, listed=selection.listed, unseen=unseen)
     return ResolvedFilter(selection=replace(selection, group=None), cause=cause, now=now)
 
 
@@ -175,12 +186,15 @@ def cause_named(
     *,
     place: str = "the queue",
     hint: Words = LIST_HINT,
+    listed: ListedGroup | None = None,
     unseen: Counters = NONE_UNSEEN,
 ) -> Cause:
     """Return what a group's dead letters have in common. Its number holds for these dead letters only: with others in the queue
-    the same cause may have another one. Raises UsageError, and PartlyFailed where it may be among those that were not seen."""
+    the same cause may have another one. Raises UsageError, Refused where it is not what was listed, and PartlyFailed where it
+    may be among those that were not seen."""
     for cause, name in names.items():
         if name == group.upper():
+            _require_as_listed(name, cause, listed)
             return cause
     if unseen.total:
         seen = (
@@ -191,6 +205,16 @@ def cause_named(
         raise PartlyFailed(f"{seen}: {unseen_in_words(unseen)}", hint=UNSEEN_HINT)
     known = f"{place} has G1 to G{len(names)}" if len(names) > 1 else f"{place} has only G1"
     raise UsageError(f"there is no group {group}; {known if names else 'no dead letter was seen'}", hint=hint)
+
+
+def _require_as_listed(name: str, cause: Cause, listed: ListedGroup | None) -> None:
+    """Who types a group means the cause that stood beside it. Raises Refused."""
+    if listed is not None and listed.cause != str(cause):
+        raise Refused(
+            f"{name} is another group now: {one_line(str(cause))}; when it was listed at {listed.at} it was "
+            f"{one_line(listed.cause)}",
+            hint=our_command("dlq", "list") + " shows the groups as they are now",
+        )
 
 
 def _causes_in(queue: VisibilityQueue) -> tuple[Mapping[Cause, str], Counters]:
@@ -210,7 +234,7 @@ def _causes_in(queue: VisibilityQueue) -> tuple[Mapping[Cause, str], Counters]:
 
 def for_journal(selection: Selection, names: Mapping[Cause, str]) -> dict[str, object]:
     """Return what was asked for. A group is there with its cause: its number holds only for what was in the queue then."""
-    given = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    given = {each.name: getattr(selection, each.name) for each in fields(selection) if each.compare}
     chosen = {name: _plain(value) for name, value in given.items() if value}
     cause = cause_named(names, selection.group) if selection.group else None
     return chosen | ({"cause": str(cause)} if cause else {})

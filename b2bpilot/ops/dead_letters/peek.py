@@ -103,7 +103,14 @@ class Matches:
         group = self._selection.group
         if group is None:
             return self._found
-        cause = cause_named(names, group, place=self._place, hint=self._hint, unseen=unseen)
+        cause = cause_named(
+            names,
+            group,
+            place=self._place,
+            hint=self._hint,
+            listed=self._selection.listed,
+            unseen=unseen,
+        )
         return [found for found in self._found if found.cause == cause]
 
 

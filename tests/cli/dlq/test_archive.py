@@ -6,12 +6,16 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.cli.app import main
+from b2bpilot.errors import Refused
+from b2bpilot.ops.dead_letters.filters import ListedGroup, Selection, resolve
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.pipeline.database import DatabaseManager
@@ -147,6 +151,46 @@ def test_an_export_is_not_printed_on_a_terminal(
     result = run("dlq", "export", "-")
     assert result.exit_code == 2
     assert "in full" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["discard", "--yes"],
+        ["replay", "--yes"],
+        ["export", "group.jsonl"],
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("listed", [[], ["--error", "other"]], ids=["all listed", "some listed"])
+def test_a_group_that_is_another_one_than_was_listed_is_refused(
+    run: Run, dead_letters: DeadLetters, three: list[str], command: list[str], listed: list[str]
+) -> None:
+    run("dlq", "list", *listed)
+    for _ in range(3):
+        dead_letters.put(message(), error="the credit limit is used up")
+
+    result = run("dlq", *command, "--group", "g1")
+
+    assert result.exit_code == 5
+    assert (
+        "G1 is another group now: exception: the credit limit is used up; when it was listed at"
+        in result.stderr
+    )
+    assert "it was exception: no customer. Nothing was changed" in result.stderr
+    assert len(dead_letters.all()) == 6
+    assert run("dlq", "list", "--group", "G1").exit_code == 0
+    assert run("dlq", "export", "-", "--group", "G1").exit_code == 0
+
+
+def test_a_redrive_looks_for_the_group_that_was_listed(dead_letters: DeadLetters, three: list[str]) -> None:
+    queue = DeadLetterQueue(client("sqs"), dead_letters.url)
+    listed = ListedGroup(cause="exception: no customer", at="now")
+    as_listed = Selection(group="G1", listed=listed)
+
+    assert resolve(as_listed, queue, now=datetime.now(UTC)).cause is not None
+    with pytest.raises(Refused, match="G2 is another group now"):
+        resolve(replace(as_listed, group="G2"), queue, now=datetime.now(UTC))
 
 
 def test_a_discard_archives_deletes_and_can_be_taken_back(
