@@ -66,6 +66,8 @@ NO_TIME: Final = timedelta(milliseconds=1)
 ERROR_LENGTH: Final = 2_000
 QUOTABLE: Final = 3
 """A value of a message that is no longer may stand in an error."""
+LONGEST_WORD: Final = 12
+"""One that is no longer is left where it is only a part of a word: `commit` in `committed`."""
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 NUMBER: Final = re.compile(r"\d{7,}")
 RUN_ID: Final = re.compile("[A-Za-z0-9._:-]{1,100}")
@@ -497,7 +499,10 @@ def described(exc: Exception, message: Message | None) -> str:
     values = message.params.values() if message else ()
     said = {piece for value in values for piece in (value, repr(value)[1:-1], *value.splitlines())}
     for piece in sorted(said, key=len, reverse=True):
-        text = text.replace(piece, "***") if len(piece) > QUOTABLE else text
+        if len(piece) > LONGEST_WORD:
+            text = text.replace(piece, "***")
+        elif len(piece) > QUOTABLE:
+            text = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", "***", text)
     text = next(iter(text.splitlines()), "")
     text = NUMBER.sub("***", UNSTORABLE.sub("\ufffd", text))
     return f"{type(exc).__name__}: {text}"[:ERROR_LENGTH]
@@ -552,6 +557,9 @@ def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
     from botocore.config import Config
     from psycopg.conninfo import make_conninfo
 
+    telling = logging.getLogger("botocore")
+    if telling.level == logging.NOTSET:  # at INFO it tells where it found credentials: lines that say nothing
+        telling.setLevel(logging.WARNING)
     limits = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
     client = boto3.client("secretsmanager", config=limits)
     secret = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])

@@ -28,7 +28,9 @@ from b2bpilot.subscriber.once import (
     NotUsable,
     OnceHandler,
     StillInProgress,
+    described,
     once,
+    read,
 )
 from tests.events import message, ours, sns_event
 from tests.pipeline.test_data_retention import statement
@@ -533,6 +535,27 @@ def test_each_line_names_the_message_and_the_subscriber_and_nothing_of_what_was_
     assert any(frame.endswith(" body") for frame in lines[0]["at"])
     written = json.dumps([lines, rows.delivery(sent)], default=str)
     assert not [said for said in ("call me", "at once", "5005550006", "1234567") if said in written]
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "shown"),
+    [
+        (
+            "commit",
+            "Explicit commit() forbidden; it is committed",
+            "Explicit ***() forbidden; it is committed",
+        ),
+        ("exc here", "no such customer: exc here", "no such customer: ***"),
+        ("call (now)", "said call (now)!", "said ***!"),
+        ("deliver to the back", "please_deliver to the backs", "please_***s"),
+        ("no", "no customer", "no customer"),
+        ("5", "5 rows", "5 rows"),
+    ],
+)
+def test_what_was_said_is_masked_where_it_stands_as_words(said: str, error: str, shown: str) -> None:
+    of = read(sns_event(message(params={"Body": said}))["Records"][0])
+
+    assert described(ValueError(error), of) == f"ValueError: {shown}"
 
 
 SENT_AGAIN = message()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from b2bpilot.pipeline.dead_letter import Failure
 
 TEXT_LENGTH = 300
+FRAME = re.compile(r"(?P<file>[^/\"]+?)(?:\", line |:)(?P<line>\d+)\b")
+"""In `/var/task/handler.py:12 handler`, and in Python's `File "/var/task/handler.py", line 12, in handler`."""
 DETAIL = re.compile(r"(\bFailing row contains \().*?(?=\)\.?(?:\s|$)|$)", re.DOTALL)
 """PostgreSQL's report of a refused row: the message itself."""
 
@@ -159,7 +161,17 @@ def _readable(line: str) -> str:
     level = entry.get("level") or entry.get("log_level") or ""
     message = entry.get("message") or entry.get("errorType") or ""
     error = entry.get("error") or entry.get("errorMessage")
-    return f"{level} {message}{f': {error}' if error else ''}".strip()
+    return f"{level} {message}{f': {error}' if error else ''}{_where(entry)}".strip()
+
+
+def _where(entry: Mapping[str, object]) -> str:
+    """Return where the subscriber's own code was, and where the error came from, of `once`'s line or of Lambda's."""
+    traced = entry.get("at") or entry.get("stackTrace")
+    frames = [str(frame) for frame in traced] if isinstance(traced, list) else []
+    found = [f"{at['file']}:{at['line']}" for frame in frames if (at := FRAME.search(frame))]
+    own = found[max((place for place, at in enumerate(found, 1) if at.startswith("once.py:")), default=0) :]
+    chosen = list(dict.fromkeys([own[0], own[-1]] if own else found[-1:]))
+    return f" (at {', '.join(chosen)})" if chosen else ""
 
 
 def _platform(kind: str, record: Mapping[str, object]) -> str:

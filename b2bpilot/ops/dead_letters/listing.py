@@ -105,7 +105,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownLog:
-    """The lines of the run that failed. `missing` says why there are none."""
+    """The lines of the run that failed, or of the message. `missing` says why there are none."""
 
     lines: Sequence[LogLine] = ()
     missing: str | None = None
@@ -164,7 +164,7 @@ def show_dead_letter(
         expires_at=dead_letter.sent_at + retention if dead_letter.sent_at else None,
         timeline=timeline_of(dead_letter, row.row),
         row=row,
-        log=_log(dead_letter, log),
+        log=_log(dead_letter, log, now=now),
         decision=decision,
         redrive=_explained(decision, dead_letter, row, failures=failures),
     )
@@ -189,23 +189,26 @@ def _row(dead_letter: DeadLetter, open_table: Callable[[], AbstractContextManage
         return ShownRow(error=str(exc))
 
 
-def _log(dead_letter: DeadLetter, log: Callable[[], RequestLog]) -> ShownLog:
-    """The request id comes out of the queue, so it is looked at before it is put into a filter."""
-    request_id = dead_letter.failure.request_id
-    if not request_id or not request_id.replace("-", "").isalnum():
-        return ShownLog(missing="the dead letter names no request id")
+def _log(dead_letter: DeadLetter, log: Callable[[], RequestLog], *, now: datetime) -> ShownLog:
+    """By the run's request id, else by the message's: SQS names no run, and dates what it moved by its way into the first queue,
+    before the runs. What comes out of the queue is looked at before it is
+    put into a filter."""
+    request_id, message_id = dead_letter.failure.request_id, dead_letter.message_id
+    wanted, what = (request_id, "request") if request_id else (message_id, "message")
+    if not wanted or not wanted.replace("-", "").isalnum():
+        return ShownLog(missing="the dead letter names no request id, and no message")
     if dead_letter.sent_at is None:
         return ShownLog(missing="nobody knows when the dead letter was written")
     try:
         lines = log().lines_with(
-            request_id,
+            wanted,
             since=dead_letter.sent_at - LONGEST_RETRIES - MARGIN,
-            until=dead_letter.sent_at + MARGIN,
+            until=(dead_letter.sent_at if request_id else now) + MARGIN,
             limit=LOG_LINES,
         )
     except PilotError as exc:
         return ShownLog(missing=str(exc))
-    return ShownLog(lines=lines) if lines else ShownLog(missing=f"no line names request {request_id}")
+    return ShownLog(lines=lines) if lines else ShownLog(missing=f"no line names {what} {wanted}")
 
 
 def _explained(decision: Decision, dead_letter: DeadLetter, row: ShownRow, *, failures: int) -> str:

@@ -33,7 +33,10 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
         our_command("dlq", "list"),
     ),
     FailureKind.TIMEOUT: (
-        "The processor's run took longer than its timeout, three times. It may have stored the message anyway: its row tells.",
+        (
+            "The function's run took longer than its timeout, three times. It may have done its work anyway: of the processor the "
+            "row tells."
+        ),
         our_command("dlq", "list"),
     ),
     FailureKind.THROTTLED: (
@@ -49,8 +52,11 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
         our_command("verify", "--only", "topic"),
     ),
     FailureKind.GIVEN_UP: (
-        "A subscriber's queue had the message received as often as its redrive policy allows. Its function's log says why.",
-        our_command("subscribers"),
+        (
+            "A subscriber's queue had the message received as often as its redrive policy allows. Its function's "
+            "log says why: `dlq show` of the dead letter has the lines that name the message."
+        ),
+        our_command("dlq", "list", "--all"),
     ),
     FailureKind.UNREADABLE: (
         "What is in the queue is not a message of this pipeline, or is damaged. It cannot be redriven as it is.",

@@ -6,12 +6,15 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
 
 import pytest
 
+from b2bpilot.aws.logs import LogLine
 from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.errors import DatabaseUnreachable
+from b2bpilot.ops.dead_letters.listing import show_dead_letter
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.processing import submission_fields
@@ -331,6 +334,69 @@ def test_the_log_lines_of_the_run_are_shown(run: Run, dead_letters: DeadLetters)
     assert "ERROR Processing failed: of whatsapp:+1500***0006" in result.stdout
     assert "platform.report error after 12.5 ms" in result.stdout
     assert "Stored" not in result.stdout
+
+
+class AskedUntil:
+    """Satisfies RequestLog, and knows up to when it was read."""
+
+    until: datetime
+
+    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]:
+        self.until = until
+        return []
+
+
+def test_what_a_queue_gave_up_failed_after_the_time_that_its_dead_letter_has(
+    dead_letters: DeadLetters,
+) -> None:
+    sent, log, later = message(), AskedUntil(), datetime.now(UTC) + timedelta(hours=2)
+    dead_letters.put(sent)
+
+    shown = show_dead_letter(
+        dead_letters.queue,
+        sent.message_id,
+        retention=timedelta(days=14),
+        table=nobody_there,
+        log=lambda: log,
+        failed_before={},
+        now=later,
+        observe=lambda _saw, _about: None,
+    )
+
+    assert log.until >= later
+    assert shown.log.missing == f"no line names message {sent.message_id}"
+
+
+def nobody_there() -> NoReturn:
+    raise DatabaseUnreachable("nobody there")
+
+
+ONCE = ["/var/task/once.py:300 _run", "/var/task/handler.py:12 handler", "/opt/psycopg/cursor.py:97 execute"]
+TRACE = [
+    '  File "/var/task/once.py", line 230, in __call__\n    raise',
+    '  File "/var/task/handler.py", line 9, in handler',
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ({"error": "Boom: x", "at": ONCE}, "ERROR Handler failed: Boom: x (at handler.py:12, cursor.py:97)"),
+        ({"error": "NotUsable: x", "at": ONCE[:1]}, "Handler failed: NotUsable: x (at once.py:300)"),
+        ({"errorMessage": "x", "stackTrace": TRACE}, "Handler failed: x (at handler.py:9)"),
+        ({"errorMessage": "x", "stackTrace": []}, "Handler failed: x\n"),
+        ({"errorMessage": "x", "stackTrace": 5}, "Handler failed: x\n"),
+    ],
+)
+def test_the_log_of_what_a_queue_gave_up_is_found_by_its_message_and_says_where_it_failed(
+    run: Run, dead_letters: DeadLetters, line: dict[str, Any], shown: str
+) -> None:
+    """SQS names no run."""
+    sent = message()
+    dead_letters.put(sent)
+    write_log({"message_id": sent.message_id, "level": "ERROR", "message": "Handler failed", **line})
+
+    assert shown in run("dlq", "show", sent.message_id).stdout
 
 
 def write_log(*lines: dict[str, Any]) -> None:
