@@ -71,8 +71,18 @@ def test_other_subscribers_are_one_row_with_who_is_unhealthy(run: Run, staging: 
             Endpoint=f"arn:aws:sqs:eu-west-1:123456789012:{name}-b2b-pilot-staging",
             Attributes={"RedrivePolicy": json.dumps(policy)},
         )
-    result = run("status", *ENV)
-    found = run("status", *ENV, "-o", "json").document["status"]["subscribers"]
+    result = run("status", *ENV, "--exit-code")
+    document = run("status", *ENV, "-o", "json").document["status"]
+    found = document["subscribers"]
+    assert result.exit_code == 3
+    assert [(one["gravity"], one["text"], one["command"]) for one in document["wrong"]] == [
+        ("stopped", "subscriber crm: its endpoint does not exist", "b2bpilot subscribers -e staging"),
+        (
+            "waiting",
+            "subscriber billing: 12 dead letters",
+            "b2bpilot dlq list -e staging --subscriber billing",
+        ),
+    ]
     named = {one["name"]: one for one in found}
 
     assert line_of(result.stdout, "subscribers") == (

@@ -251,6 +251,11 @@ def test_who_is_missing_is_told_with_what_brings_it_back(run: Run, staging: Stag
         {"name": "billing", "stack": "billing-b2b-pilot-staging", "text": told, "commands": []}
     ]
     assert found.document["missing_unknown"] == []
+    status = run("status", *ENV, "-o", "json").document["status"]
+    (wrong,) = [one for one in status["wrong"] if one["kind"] == "subscriber_gets_nothing"]
+    assert wrong["command"] == "b2bpilot subscribers -e staging"
+    assert status["missing"] == found.document["missing"]
+    assert "1, 1 missing (billing)" in run("status", *ENV).stdout
 
 
 @pytest.mark.usefixtures("exported")
@@ -272,8 +277,28 @@ def test_who_is_missing_is_unknown_where_nobody_may_ask(
         raise AwsDenied("AWS denied cloudformation:ListImports", action="cloudformation:ListImports")
 
     monkeypatch.setattr("b2bpilot.ops.subscribers.missing.importers", denied)
+    monkeypatch.setattr("b2bpilot.ops.status.subscribers.importing_stacks", denied)
     result = run("subscribers", *ENV)
     assert "Unknown who is missing: AWS denied cloudformation:ListImports" in result.stdout
+    assert "No answer: who is missing: AWS denied cloudformation:ListImports" in run("status", *ENV).stdout
+    assert run("status", *ENV, "-o", "json").document["status"]["missing"] is None
+
+
+def test_a_filter_that_lets_nothing_through_is_no_healthy_subscriber_s(run: Run, staging: Staging) -> None:
+    arn = subscribe(staging, "https", "https://crm.example.com/", FilterPolicy={"priority": ["hihg"]})
+    found = only(run("subscribers", *ENV, "-o", "json").document["subscriptions"], "https")
+
+    assert found["verdict"] == "unhealthy"
+    (problem,) = [one for one in found["problems"] if "filter policy" in one["text"]]
+    assert "no message that b2bpilot publishes passes it" in problem["text"]
+    assert problem["command"] == f"b2bpilot verify -e staging --subscriber {arn}"
+    assert (
+        "its filter policy lets no message through that b2bpilot publishes"
+        in run("subscribers", "--coverage", *ENV).stderr
+    )
+    wrong = run("status", *ENV, "-o", "json").document["status"]["wrong"]
+    (told,) = [one for one in wrong if one["kind"] == "subscriber_gets_nothing"]
+    assert "no message that b2bpilot publishes passes it" in told["text"]
 
 
 def test_coverage_finds_the_corner_that_a_filter_drops(run: Run, staging: Staging) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.runs import run_record
-from b2bpilot.cli.subscribers.subscription_view import runnable
+from b2bpilot.cli.subscribers.subscription_view import absence_fields, runnable
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
             lambda found: any(is_processor_s(one, stack) for one in found)
         ),
         "subscribers": reading.subscribers.map(lambda found: [_subscriber(one) for one in found]),
+        **_absence(reading),
         "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),
         "redriver": reading.redriver.map(_redriver),
         "delivery": stack.delivery,
@@ -148,6 +149,12 @@ def _subscriber(found: SubscriberState) -> dict[str, object]:
         "problem": found.problem,
         "doubt": found.doubt,
     }
+
+
+def _absence(reading: Reading) -> dict[str, object]:
+    if reading.absence.value is None:
+        return {"missing": None, "missing_unknown": None}
+    return absence_fields(reading.absence.value, reading.environment.access)
 
 
 def _alarm(alarm: Alarm) -> dict[str, object]:

@@ -244,8 +244,10 @@ def _missing(alarms: Sequence[Alarm], reading: Reading) -> str:
 
 def _subscribers(found: Sequence[SubscriberState], reading: Reading) -> str:
     from b2bpilot.ops.status.subscribers import in_one_line
+    from b2bpilot.ops.subscribers.missing import Absence
 
-    return in_one_line(found, number=len(reading.subscriptions.value or ()))
+    absent = reading.absence.value or Absence()
+    return in_one_line(found, absent, number=len(reading.subscriptions.value or ()))
 
 
 def _redriver(switched: Switched) -> str:

@@ -56,6 +56,9 @@ class Kind(IntEnum):
     REQUESTS_REFUSED = 26
     STATUS_CALLBACKS = 27
     ALARMS = 28
+    SUBSCRIBER_GETS_NOTHING = 29
+    """One beside the processor, which stores all the same."""
+    SUBSCRIBER_DEAD_LETTERS = 30
 
 
 _OF_FAILED_RUNS = frozenset(

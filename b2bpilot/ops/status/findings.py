@@ -18,10 +18,12 @@ from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen, in_order
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.rows import rows
+from b2bpilot.ops.status.subscribers import SubscriberState
 from b2bpilot.ops.status.topic import of_topic
 from b2bpilot.ops.status.traffic import Count, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.missing import Absence
 from b2bpilot.pipeline.owner import Ownership
 from b2bpilot.plural import many
 
@@ -43,6 +45,8 @@ def findings(reading: Reading) -> list[Finding]:
     found: list[Finding] = [
         *_database(reading),
         *_subscription(reading),
+        *_of(reading.absence, lambda absence: _missing(absence, reading)),
+        *_of(reading.subscribers, lambda others: _subscribers(others, reading)),
         *_of(reading.dead_letters, lambda dead_letters: _dead_letters(dead_letters, reading)),
         *_of(reading.traffic, lambda traffic: counted(traffic, reading)),
         *_of(reading.traffic, lambda traffic: of_topic(traffic, reading)),
@@ -107,6 +111,39 @@ def _subscription(reading: Reading) -> Iterator[Finding]:
             command=our_command("verify", "--only", "topic"),
             last=Seen.at(reading.at),
         )
+
+
+def _missing(absence: Absence, reading: Reading) -> Iterator[Finding]:
+    for one in absence.missing:
+        yield Finding(
+            kind=Kind.SUBSCRIBER_GETS_NOTHING,
+            gravity=Gravity.STOPPED,
+            text=f"subscriber {one.name} is missing, and gets nothing: {one.text}",
+            command=our_command("subscribers"),
+            last=Seen.at(reading.at),
+        )
+
+
+def _subscribers(others: Iterable[SubscriberState], reading: Reading) -> Iterator[Finding]:
+    for one in others:
+        listing = our_command("dlq", "list", "--subscriber", one.name)
+        if not one.is_reachable:
+            yield Finding(
+                kind=Kind.SUBSCRIBER_GETS_NOTHING,
+                gravity=Gravity.STOPPED,
+                text=f"subscriber {one.name}: {one.problem}",
+                command=our_command("subscribers"),
+                last=Seen.at(reading.at),
+                then=listing if one.dead_letters else None,
+            )
+        elif one.problem:
+            yield Finding(
+                kind=Kind.SUBSCRIBER_DEAD_LETTERS,
+                gravity=Gravity.WAITING,
+                text=f"subscriber {one.name}: {one.problem}",
+                command=listing,
+                last=Seen.at(reading.at),
+            )
 
 
 def _dead_letters(dead_letters: DeadLetters, reading: Reading) -> Iterator[Finding]:

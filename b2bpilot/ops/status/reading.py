@@ -24,9 +24,10 @@ from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
-from b2bpilot.ops.status.subscribers import SubscriberState, other_subscribers
+from b2bpilot.ops.status.subscribers import SubscriberState, other_subscribers, who_is_missing
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
 from b2bpilot.ops.status.unpublished import Unpublished, unpublished
+from b2bpilot.ops.subscribers.missing import Absence
 from b2bpilot.ops.table.asked import AskedTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import rows_of
@@ -79,6 +80,8 @@ class Reading:
     runs: InquiryAnswer[Sequence[RunRecord]]
     message_queue: InquiryAnswer[Counters] = field(default_factory=lambda: InquiryAnswer(value=NOTHING))
     """Between topic and processor; a stack of the release before has none."""
+    absence: InquiryAnswer[Absence] = field(default_factory=lambda: InquiryAnswer(value=Absence()))
+    """Who imports the topic, and is not subscribed."""
 
     @property
     def unanswered(self) -> Iterator[tuple[str, InquiryAnswer[object]]]:
@@ -91,7 +94,11 @@ class Reading:
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
             "the topic's subscriptions": self.subscriptions,
-            **({"the other subscribers": self.subscribers} if self.subscriptions.error is None else {}),
+            **(
+                {"the other subscribers": self.subscribers, "who is missing": self.absence}
+                if self.subscriptions.error is None
+                else {}
+            ),
             "the alarms": self.alarms,
             "the redriver's mapping": self.redriver,
             "the message queue": self.message_queue,
@@ -116,10 +123,7 @@ def reading(
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
     queue = Inquiry(
         lambda: dead_letters(
-            environment.queue(),
-            wants_look=wanted.looks_at_dead_letters,
-            now=now,
-            stop=stop,
+            environment.queue(), wants_look=wanted.looks_at_dead_letters, now=now, stop=stop
         ),
         seconds=wanted.seconds,
     )
@@ -130,10 +134,8 @@ def reading(
             seconds=seconds,
         )
         refused = Inquiry(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
-        failures = Inquiry(
-            lambda: _unpublished(environment, timeouts, since=now - min(wanted.window, LOG_WINDOW)),
-            seconds=seconds,
-        )
+        failed_since = now - min(wanted.window, LOG_WINDOW)
+        failures = Inquiry(lambda: _unpublished(environment, timeouts, since=failed_since), seconds=seconds)
         dead_lettered = Inquiry(lambda: _dead_lettered(queue.answer(), table), seconds=seconds)
         rows = Inquiry(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
         proof = Inquiry(lambda: _proof(table), seconds=seconds)
@@ -143,6 +145,9 @@ def reading(
         )
         others = Inquiry(
             lambda: other_subscribers(subscribed.answer(), environment, timeouts=timeouts), seconds=seconds
+        )
+        missing = Inquiry(
+            lambda: who_is_missing(subscribed.answer(), environment, timeouts=timeouts), seconds=seconds
         )
         ours = Inquiry(lambda: _alarms(environment, timeouts), seconds=seconds)
         mapping = Inquiry(lambda: switched(environment), seconds=seconds)
@@ -159,6 +164,7 @@ def reading(
             reserved=reserved.answer(),
             subscriptions=subscribed.answer(),
             subscribers=others.answer(),
+            absence=missing.answer(),
             alarms=ours.answer(),
             redriver=mapping.answer(),
             runs=runs.answer(),

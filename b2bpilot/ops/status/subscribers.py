@@ -13,6 +13,8 @@ from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.activity import backlog
 from b2bpilot.ops.subscribers.discovery import Subscriber, others_among
+from b2bpilot.ops.subscribers.filter_limits import filter_problems
+from b2bpilot.ops.subscribers.missing import Absence, absence, importing_stacks
 from b2bpilot.plural import many
 
 
@@ -23,6 +25,7 @@ class SubscriberState:
 
     name: str
     dead_letters: int | None = None
+    is_reachable: bool = True
     problem: str | None = None
     doubt: str | None = None
 
@@ -44,17 +47,30 @@ def _state(subscriber: Subscriber, environment: Environment, timeouts: Timeouts)
         problems.append("not confirmed")
     if subscriber.exists is False:
         problems.append("its endpoint does not exist")
+    problems += [f"its filter policy: {problem}" for problem in filter_problems(subscriber.subscription)]
+    is_reachable = not problems
     if waiting.dead_letters:
         problems.append(many(waiting.dead_letters, "dead letter"))
     return SubscriberState(
         name=subscriber.name,
         dead_letters=waiting.dead_letters,
+        is_reachable=is_reachable,
         problem=", ".join(problems) or None,
         doubt=waiting.error,
     )
 
 
-def in_one_line(found: Iterable[SubscriberState], *, number: int) -> str:
+def who_is_missing(
+    answer: InquiryAnswer[Sequence[Subscription]], environment: Environment, *, timeouts: Timeouts
+) -> Absence:
+    """Raises AwsError when nobody could say who is subscribed, or who imports the topic."""
+    stacks = importing_stacks(environment, timeouts=timeouts)
+    if answer.value is None:
+        raise AwsError(f"the topic's subscriptions did not answer: {answer.error}")
+    return absence(stacks, answer.value, environment)
+
+
+def in_one_line(found: Iterable[SubscriberState], absent: Absence, *, number: int) -> str:
     """Say it of `number` subscriptions, the processor's among them."""
     listed = list(found)
     unhealthy = [f"{one.name}: {one.problem}" for one in listed if one.problem]
@@ -64,4 +80,6 @@ def in_one_line(found: Iterable[SubscriberState], *, number: int) -> str:
         for word, them in (("unhealthy", unhealthy), ("unknown", unknown))
         if them
     ]
-    return ", ".join([f"{number}", *parts])
+    if absent.missing:
+        parts.append(f"{len(absent.missing)} missing ({', '.join(one.name for one in absent.missing)})")
+    return "; unknown ".join([", ".join([f"{number}", *parts]), *absent.unknown])

@@ -12,6 +12,7 @@ from decimal import Decimal
 from math import prod
 from typing import Any
 
+from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import coverage
 from b2bpilot.ops.subscribers.filter_operands import KINDS_OF_VALUE, SCALARS, wrong_condition
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, OPERATORS, is_or, json_text
@@ -48,6 +49,13 @@ def problems_of(policy: str, scope: str) -> list[str]:
         return ['it is not a JSON object such as {"test": ["false"]}']
     found = list(dict.fromkeys([*_size(policy), *_keys(document), *_rules(document, scope, "", 1)]))
     return found or [*_combinations(document), *_nothing_passes(policy, scope)]
+
+
+def filter_problems(subscription: Subscription) -> list[str]:
+    """Return what is wrong with a subscription's policy; none where there is none, or it cannot be read."""
+    if subscription.filter_policy is None or subscription.attributes_error is not None:
+        return []
+    return problems_of(subscription.filter_policy, subscription.filter_policy_scope)
 
 
 def _parsed(text: str) -> Any:

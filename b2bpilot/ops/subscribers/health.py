@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from b2bpilot.advice import Words
+from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Listed, Subscription
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
+from b2bpilot.ops.subscribers.filter_limits import filter_problems
 from b2bpilot.pipeline.owner import function_name
 
 
@@ -86,6 +87,8 @@ def report(
         found = coverage(subscription.filter_policy, subscription.filter_policy_scope)
         problems += _losing(subscription, found)
         doubts += _doubtful(subscription, found)
+    else:
+        problems += _wrong_filter(subscription)
     if subscription.redrive_policy is None and subscription.attributes_error is None:
         (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
     return SubscriptionReport(
@@ -153,6 +156,15 @@ def _unknown_permissions(endpoint: PermissionReading, redrive: PermissionReading
     for name, reading in (("endpoint", endpoint), ("dead-letter queue", redrive)):
         if reading.permission is Permission.UNKNOWN:
             yield Reason(text=f"whether its {name} lets SNS in is unknown: {reading.error}")
+
+
+def _wrong_filter(subscription: Subscription) -> Iterator[Reason]:
+    """It may leave out what it likes, but not everything."""
+    if found := filter_problems(subscription):
+        yield Reason(
+            text=f"its filter policy: {'; '.join(found)}",
+            command=our_command("verify", "--subscriber", subscription.arn),
+        )
 
 
 def _losing(subscription: Subscription, coverage: Coverage) -> Iterator[Reason]:

@@ -123,6 +123,8 @@ def _of_policy(name: str, covered: Coverage) -> Iterator[str]:
     """Whoever is not the processor may leave out what it likes: of that, only what cannot be told is said."""
     doubts = [f"its filter policy {doubt}" for doubt in covered.doubts()]
     if name != PROCESSOR:
+        if covered.rejects_all:
+            yield "its filter policy lets no message through that b2bpilot publishes"
         yield from doubts[:1] if covered.open else ()
         return
     if loss := covered.loss():

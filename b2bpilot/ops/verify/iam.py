@@ -130,11 +130,12 @@ TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
 ADMISSION = ("lambda:GetPolicy", *SUBSCRIBER)
+ABSENCE = ("cloudformation:ListImports", "cloudformation:ListStackResources")
+"""To find who is missing."""
 SUBSCRIBERS = (
     *SUBSCRIPTIONS_OF_TOPIC,
     *ADMISSION,
-    "cloudformation:ListImports",
-    "cloudformation:ListStackResources",
+    *ABSENCE,
     "cloudwatch:GetMetricData",
     "lambda:ListEventSourceMappings",
 )
@@ -159,6 +160,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         *CAPACITY,
         *SUBSCRIPTIONS_OF_TOPIC,
         *SUBSCRIBER,
+        *ABSENCE,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
         "lambda:ListTags",

@@ -21,8 +21,10 @@ from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
 from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.reading import Reading, ReservedConcurrency
+from b2bpilot.ops.status.subscribers import SubscriberState, in_one_line
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.ops.status.unpublished import Unpublished
+from b2bpilot.ops.subscribers.missing import Absence, MissingSubscriber
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
@@ -421,6 +423,37 @@ def test_an_interrupted_run_can_be_resumed() -> None:
         messages={},
     )
     assert said(only(reading(runs=value((run,))))) == "b2bpilot runs resume R1"
+
+
+def test_other_subscribers_in_trouble_are_findings_after_the_processor_s() -> None:
+    """Who is not reached stands before whose dead letters wait; a doubt alone is none."""
+    billing = MissingSubscriber(name="billing", stack="billing-b2b-pilot-prod", commands=("aws x",))
+    others = (
+        SubscriberState(name="analytics", dead_letters=2, problem="2 dead letters"),
+        SubscriberState(name="crm", is_reachable=False, problem="not confirmed"),
+        SubscriberState(name="quiet", doubt="denied"),
+    )
+    found = findings(
+        reading(
+            absence=value(Absence(missing=(billing,), unknown=("whether stack x is subscribed: denied",))),
+            subscribers=value(others),
+            dead_letters=value(dead_letters(1)),
+        )
+    )
+
+    assert [(one.text, said(one)) for one in found] == [
+        (
+            f"subscriber billing is missing, and gets nothing: {billing.text}",
+            "b2bpilot subscribers -e prod",
+        ),
+        ("subscriber crm: not confirmed", "b2bpilot subscribers -e prod"),
+        ("1 dead letter in the queue", "b2bpilot dlq list -e prod"),
+        ("subscriber analytics: 2 dead letters", "b2bpilot dlq list -e prod --subscriber analytics"),
+    ]
+    assert in_one_line(others, Absence(missing=(billing,), unknown=("whether x: denied",)), number=4) == (
+        "4, 2 unhealthy (analytics: 2 dead letters; crm: not confirmed), 1 unknown (quiet: denied), "
+        "1 missing (billing); unknown whether x: denied"
+    )
 
 
 def test_what_may_be_ours_is_not_said_to_be_others() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import takes_tests
 from b2bpilot.ops.subscribers.discovery import Subscriber
-from b2bpilot.ops.subscribers.filter_limits import problems_of
+from b2bpilot.ops.subscribers.filter_limits import filter_problems
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
 from b2bpilot.ops.subscribers.kinds import most_attributes
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
@@ -27,7 +27,7 @@ def _filters(_: Deployment, one: Subscriber) -> Answer:
     subscription = _readable(one)
     if subscription.filter_policy is None:
         return holds("no filter policy: every message, tests too")
-    problems = problems_of(subscription.filter_policy, subscription.filter_policy_scope)
+    problems = filter_problems(subscription)
     if not problems:
         return holds(f"filter policy {subscription.filter_policy}{_tests(subscription)}")
     return fails(
