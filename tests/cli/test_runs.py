@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.redrive.options import NO_LIMIT
+from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.redrive.options import NO_LIMIT, RedriveOptions
+from b2bpilot.ops.redrive.run import PLAN_COMPLETE
+from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
+from tests.aws_clients import client
 from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal
-from tests.events import message
+from tests.events import message, notification
 
 Begin = Callable[..., Journal]
 
@@ -354,3 +360,141 @@ def test_a_resume_that_is_not_confirmed_claims_nothing_of_the_attempts_before(
     result = run("runs", "resume", journal.run_id)
     assert result.exit_code == 5
     assert "Nothing more was changed" in result.stderr
+
+
+class Crm:
+    """A subscriber with a queue and a dead-letter queue of its own, and one dead letter in it. Two are called crm."""
+
+    def __init__(self, staging: Staging, queue: str) -> None:
+        self.sqs, self.sns = client("sqs"), client("sns")
+        self.dead_letters, dead_letters_arn = self.made(f"{queue}-dlq")
+        policy = json.dumps({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": 3})
+        self.queue, self.arn = self.made(queue, RedrivePolicy=policy)
+        self.subscription = self.sns.subscribe(
+            TopicArn=staging.topic_arn,
+            Protocol="sqs",
+            Endpoint=self.arn,
+            Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_letters_arn})},
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        url = f"https://sns/?Action=Unsubscribe&SubscriptionArn={self.subscription}"
+        body = {**notification(message()), "UnsubscribeURL": url}
+        self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=json.dumps(body))
+        self.recipient = Recipient(
+            name="crm",
+            topic_arn=staging.topic_arn,
+            subscription_arn=self.subscription,
+            function=None,
+            function_arns=frozenset(),
+            dead_letter_queue_url=self.dead_letters,
+            dead_letter_queue_arn=dead_letters_arn,
+            source_queue_arn=self.arn,
+        )
+
+    def made(self, name: str, **attributes: str) -> tuple[str, str]:
+        url = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, found["Attributes"]["QueueArn"]
+
+    def waiting(self) -> tuple[int, int]:
+        """How many are in its dead-letter queue, and in its queue."""
+        dead, live = (
+            self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+            for url in (self.dead_letters, self.queue)
+        )
+        return tuple(int(one["Attributes"]["ApproximateNumberOfMessages"]) for one in (dead, live))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def crms(staging: Staging) -> tuple[Crm, Crm]:
+    return Crm(staging, "crm-b2b-pilot-staging"), Crm(staging, "crm")
+
+
+def an_interrupted_redrive(home: Path, of: Recipient) -> Journal:
+    """It had begun to plan, and reached nothing."""
+    options = RedriveOptions(via=RedriveVia.QUEUE).to_journal()
+    with Journal.create(
+        home,
+        command="redrive",
+        environment="staging",
+        account_id="123456789012",
+        region="eu-west-1",
+        operator="ana@laptop",
+        reason=None,
+        parameters=options,
+        subscriber=of,
+    ) as journal:
+        journal.write({"event": PLAN_COMPLETE})
+    return journal
+
+
+def test_a_run_of_a_subscriber_goes_on_with_that_one_and_no_other_of_its_name(
+    run: Run, home: Path, crms: tuple[Crm, Crm]
+) -> None:
+    theirs, others = crms
+    journal = an_interrupted_redrive(home, theirs.recipient)
+
+    resumed = run("runs", "resume", journal.run_id, "--yes")
+
+    assert resumed.exit_code == 4, resumed.stderr
+    assert (theirs.waiting(), others.waiting()) == ((0, 1), (1, 0))
+    assert "wait 60 s" not in run("runs", "show", journal.run_id).stdout
+
+
+def test_a_run_whose_subscription_is_gone_takes_nothing_of_another_of_its_name(
+    run: Run, home: Path, crms: tuple[Crm, Crm]
+) -> None:
+    theirs, others = crms
+    journal = an_interrupted_redrive(home, theirs.recipient)
+    theirs.sns.unsubscribe(SubscriptionArn=theirs.subscription)
+
+    refused = run("runs", "resume", journal.run_id, "--yes")
+
+    assert (refused.exit_code, f"run {journal.run_id}: nobody called" in refused.stderr) == (2, True)
+    assert others.waiting() == (1, 0)
+
+
+def test_a_run_whose_subscriber_has_another_queue_by_now_is_refused(
+    run: Run, home: Path, crms: tuple[Crm, Crm]
+) -> None:
+    theirs, _ = crms
+    journal = an_interrupted_redrive(
+        home, replace(theirs.recipient, dead_letter_queue_url="https://sqs/former")
+    )
+
+    refused = run("runs", "resume", journal.run_id, "--yes")
+
+    assert (refused.exit_code, "took dead letters from https://sqs/former" in refused.stderr) == (5, True)
+    assert theirs.waiting() == (1, 0)
+
+
+def test_a_journal_that_names_a_subscriber_only_is_read_as_before(
+    run: Run, home: Path, staging: Staging
+) -> None:
+    crm = Crm(staging, "crm-b2b-pilot-staging")
+    journal = an_interrupted_redrive(home, crm.recipient)
+    first, *others = journal.path.read_text().splitlines(keepends=True)
+    started = json.loads(first)
+    del started["subscription"], started["queue_url"]
+    journal.path.write_text("".join([json.dumps(started) + "\n", *others]))
+
+    assert run("runs", "resume", journal.run_id, "--yes").exit_code == 4
+    assert crm.waiting() == (0, 1)
+
+
+def test_a_plan_is_of_one_subscription(run: Run, home: Path, crms: tuple[Crm, Crm], tmp_path: Path) -> None:
+    theirs, others = crms
+    plan = tmp_path / "plan"
+    line = ("dlq", "redrive", "-e", "staging", "--yes", "--plan", str(plan), "--subscriber")
+    assert run(*line, theirs.subscription).exit_code == 0
+    made = json.loads(plan.read_text())
+    assert made["subscription"] == theirs.subscription
+
+    for changed in ({"subscriber": "billing"}, {"subscription": others.subscription}, {"subscriber": None}):
+        plan.write_text(json.dumps({**made, **changed}))
+        refused = run(*line, theirs.subscription)
+        assert (refused.exit_code, "was made for" in refused.stderr) == (2, True), changed
+    assert theirs.waiting() == (1, 0)
+    plan.write_text(json.dumps({name: value for name, value in made.items() if name != "subscription"}))
+    assert run(*line, theirs.subscription).exit_code == 4
+    assert (theirs.waiting(), others.waiting()) == ((0, 1), (1, 0))

@@ -47,6 +47,8 @@ class Pilot:
     """Forms of the output that only this command has."""
     subscriber: str | None = None
     """Whose dead letters the command is about, as it was asked for; None: the processor's."""
+    subscriber_said_as: str = "--subscriber"
+    """Where that was said, for a message that nobody is called so."""
     run_id: str | None = None
     """The run that this command has begun, or gone on with."""
     machine: Machine = machine_time
@@ -122,7 +124,9 @@ class Pilot:
     def _of_subscriber(self, environment: Environment, named: str) -> Environment:
         from b2bpilot.ops.subscribers.discovery import recipient_of
 
-        recipient = recipient_of(environment, self.subscriber_named(environment, named))
+        one = self.subscriber_named(environment, named, said_as=self.subscriber_said_as)
+        recipient = recipient_of(environment, one)
+        self.output.place = replace(self.output.place, subscriber=recipient.name)
         return environment if recipient.is_processor else environment.of(recipient)
 
     def subscriber_named(

@@ -163,7 +163,11 @@ def early(ctx: typer.Context) -> Pilot:
 def in_environment_of(ctx: typer.Context, record: RunRecord) -> Pilot:
     """The run's environment wins over variables and files; another one on the line is a mistake. Raises UsageError."""
     pilot = early(ctx)
-    pilot.subscriber = pilot.subscriber or record.subscriber
+    if pilot.subscriber is None and record.subscriber is not None:
+        pilot.subscriber, pilot.subscriber_said_as = (
+            record.subscription or record.subscriber,
+            f"run {record.run_id}",
+        )
     named = pilot.given.setdefault("env", record.environment)
     if named != record.environment:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ def story(record: RunRecord, *, now: datetime) -> list[tuple[str, Words]]:
         ("environment", where),
         ("operator", record.operator),
         ("reason", record.reason),
-        ("parameters", in_words(record.parameters)),
+        ("parameters", in_words(_used(record))),
         ("started", _moment(record.started_at, now=now)),
         ("last entry", _moment(record.last_at, now=now)),
         ("result", _result(record)),
@@ -158,7 +158,7 @@ def advice(record: RunRecord, *, can_resume: bool) -> Iterator[Words]:
 
 
 def require_same_place(pilot: Pilot, record: RunRecord) -> None:
-    """Raises Refused when the environment is not the one of the run, but another of its name."""
+    """Raises Refused when the environment or the subscriber's queue is not the one of the run, but another of its name."""
     stack = pilot.environment.stack
     if (stack.account_id, stack.region) != (record.account_id, record.region):
         raise Refused(
@@ -166,6 +166,19 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
             f"account {stack.account_id}, {stack.region}",
             hint="check --profile and --region",
         )
+    now = pilot.environment.recipient.dead_letter_queue_url
+    if record.queue_url not in (None, now):
+        raise Refused(
+            f"run {record.run_id} took dead letters from {record.queue_url}; those of subscriber {record.subscriber} are in "
+            f"{now} by now",
+            hint="start a new run for what is there",
+        )
+
+
+def _used(record: RunRecord) -> Mapping[str, object]:
+    """No row is waited for of another subscriber's."""
+    unused = {"wait_seconds"} if record.subscriber else set()
+    return {name: value for name, value in record.parameters.items() if name not in unused}
 
 
 def _state(record: RunRecord) -> Words:

@@ -46,7 +46,7 @@ def new_run(
         operator=operator_name(),
         reason=reason,
         parameters=parameters,
-        subscriber=pilot.environment.subscriber,
+        subscriber=pilot.environment.other,
         dated_by=pilot.clock,
     )
     if not is_quiet:

@@ -31,6 +31,8 @@ class FrozenPlan:
     dead_letters: dict[str, str]
     subscriber: str | None = None
     """Whose they are, where they are not the processor's."""
+    subscription: str | None = None
+    """The ARN of that subscriber's subscription: a name may come to mean another one."""
     tests: frozenset[str] = frozenset()
     """The dead letters of test messages; a plan of a version that did not write them names none."""
 
@@ -68,19 +70,20 @@ def freeze(plan: Plan, path: Path, *, environment: Environment, now: datetime) -
         for item in chosen
         if item.dead_letter.message and item.dead_letter.message.test
     )
-    queue_url, subscriber = environment.recipient.dead_letter_queue_url, environment.subscriber
+    queue_url, other = environment.recipient.dead_letter_queue_url, environment.other
     frozen = FrozenPlan(
         environment=environment.name,
         queue_url=queue_url,
         made_at=now,
         dead_letters=dead_letters,
-        subscriber=subscriber,
+        subscriber=other.name if other else None,
+        subscription=other.subscription_arn if other else None,
         tests=tests,
     )
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment.name,
-        **({"subscriber": subscriber} if subscriber else {}),
+        **({"subscriber": other.name, "subscription": other.subscription_arn} if other else {}),
         "queue_url": queue_url,
         "made_at": format_time(now),
         "letters": dead_letters,
@@ -104,13 +107,30 @@ def thaw(path: Path, *, environment: Environment) -> FrozenPlan:
             made_at=parse_time(document["made_at"]),
             dead_letters=dict(document["letters"]),
             subscriber=document.get("subscriber"),
+            subscription=document.get("subscription"),
             tests=frozenset(document.get("tests", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise UsageError(f"{path} is not a plan of `dlq redrive --plan`") from exc
-    place = (environment.name, environment.recipient.dead_letter_queue_url)
-    if (frozen.environment, frozen.queue_url) != place:
+    if not _is_of(frozen, environment):
         made_for = place_in_words(frozen.environment, frozen.subscriber)
         this = place_in_words(environment.name, environment.subscriber)
-        raise UsageError(f"{path} was made for {made_for}, not for {this}")
+        other = "another subscription or queue of " if made_for == this else ""
+        raise UsageError(
+            f"{path} was made for {other}{made_for}, not for {'this one' if other else this}",
+            hint="make a new plan",
+        )
     return frozen
+
+
+def _is_of(frozen: FrozenPlan, environment: Environment) -> bool:
+    """Two subscribers may share a queue, and one may have the name that another had. An earlier version's plan tells no more
+    than the name."""
+    other = environment.other
+    subscription = other.subscription_arn if other and frozen.subscription else None
+    return (frozen.environment, frozen.queue_url, frozen.subscriber, frozen.subscription) == (
+        environment.name,
+        environment.recipient.dead_letter_queue_url,
+        environment.subscriber,
+        subscription,
+    )

@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import ANNOUNCED, RunRecord, read
 from b2bpilot.pipeline.clock import HostClock, machine_time
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.recipient import Recipient
 
 SCHEMA_VERSION = 1
 FOLDER = "runs"
@@ -50,7 +53,7 @@ class Journal:
         operator: str,
         reason: str | None,
         parameters: Mapping[str, object],
-        subscriber: str | None = None,
+        subscriber: Recipient | None = None,
         clock: Clock = machine_time,
         dated_by: HostClock | None = None,
     ) -> Self:
@@ -74,7 +77,7 @@ class Journal:
                 "operator": operator,
                 "reason": reason,
                 "parameters": dict(parameters),
-                **({"subscriber": subscriber} if subscriber else {}),
+                **_about(subscriber),
                 **_dated_by(dated_by),
                 **_process(),
             }
@@ -149,6 +152,17 @@ def _new_file(home: Path, command: str, clock: Clock) -> tuple[str, DurableFile]
             return run_id, DurableFile.create(home / FOLDER / f"{run_id}{SUFFIX}")
         except FileExistsError:
             continue
+
+
+def _about(subscriber: Recipient | None) -> Mapping[str, object]:
+    """Whose dead letters it is about: a name may mean another one when the run is resumed, its subscription does not."""
+    if subscriber is None:
+        return {}
+    return {
+        "subscriber": subscriber.name,
+        "subscription": subscriber.subscription_arn,
+        "queue_url": subscriber.dead_letter_queue_url,
+    }
 
 
 def _dated_by(host: HostClock | None) -> Mapping[str, object]:

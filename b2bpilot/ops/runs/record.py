@@ -99,6 +99,9 @@ class RunRecord:
     messages: Mapping[str, MessageState]
     subscriber: str | None = None
     """Whose dead letters it was about, where they were not the processor's."""
+    subscription: str | None = None
+    """The ARN of that subscriber's subscription, and below its dead-letter queue; None in earlier versions' journals."""
+    queue_url: str | None = None
     machine_ahead: timedelta | None = None
     """By how much this machine's clock was ahead of AWS's, which told the run's times; None where this machine's told them."""
 
@@ -247,6 +250,8 @@ class _Reading:
             counts=self._counts,
             messages=self._messages,
             subscriber=started.get("subscriber"),
+            subscription=started.get("subscription"),
+            queue_url=started.get("queue_url"),
             machine_ahead=_seconds(started.get("machine_ahead_seconds")),
         )
 
