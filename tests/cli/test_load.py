@@ -30,6 +30,9 @@ def witness_takes(staging: Staging, policy: dict[str, Any]) -> None:
     )
 
 
+UNKNOWN = "--allow-unknown-subscribers"
+
+
 @pytest.fixture(autouse=True)
 def a_witness_that_nobody_can_be_sure_of(staging: Staging) -> None:
     witness_takes(staging, ANY_ID)
@@ -48,6 +51,18 @@ def test_a_load_is_refused_while_somebody_else_takes_its_messages(
     assert staging.messages() == []
 
 
+def test_a_load_is_refused_where_nobody_can_tell_unless_somebody_takes_it_on(
+    run: Run, staging: Staging
+) -> None:
+    line = ("load", "-e", "staging", "--via", "topic")
+    result = run(*line, "--yes")
+    assert result.exit_code == 5
+    assert "it is unknown whether the test messages would also reach witness" in result.stderr
+    assert "hint: --allow-unknown-subscribers sends them all the same" in result.stderr
+    assert staging.messages() == []
+    assert "hint: run it again with --yes" in run(*line, UNKNOWN).stderr
+
+
 def test_a_load_is_not_refused_for_who_leaves_test_messages_out(run: Run, staging: Staging) -> None:
     witness_takes(staging, {"test": ["false"]})
     result = run("load", "-e", "staging", "--dry-run", "-o", "json")
@@ -63,7 +78,9 @@ def prod(staging: Staging) -> Staging:
 
 @pytest.mark.parametrize("answer", [[], ["--yes"], ["--confirm", "staging"]])
 def test_production_is_refused_without_its_name(run: Run, prod: Staging, answer: list[str]) -> None:
-    result = run("load", "-e", "prod", "--via", "topic", "--clients", "1", "--requests", "1", *answer)
+    result = run(
+        "load", "-e", "prod", "--via", "topic", "--clients", "1", "--requests", "1", UNKNOWN, *answer
+    )
     assert result.exit_code == 5
     assert result.stderr.startswith(
         "Load environment prod (account 123456789012, eu-west-1): 1 test message from 1 client"
@@ -72,7 +89,7 @@ def test_production_is_refused_without_its_name(run: Run, prod: Staging, answer:
 
 
 def test_another_environment_is_asked_about(run: Run, staging: Staging) -> None:
-    result = run("load", "-e", "staging", "--via", "topic")
+    result = run("load", "-e", "staging", "--via", "topic", UNKNOWN)
     assert result.exit_code == 5
     assert "hint: run it again with --yes" in result.stderr
     assert staging.messages() == []
@@ -80,7 +97,7 @@ def test_another_environment_is_asked_about(run: Run, staging: Staging) -> None:
 
 def test_nothing_is_sent_when_the_database_does_not_answer(run: Run, staging: Staging) -> None:
     nowhere = "postgresql://me:hunter2@127.0.0.1:9/pilot"
-    result = run("load", "-e", "staging", "--via", "topic", "--yes", "--database-url", nowhere)
+    result = run("load", "-e", "staging", "--via", "topic", "--yes", UNKNOWN, "--database-url", nowhere)
     assert result.exit_code == 1
     assert "no connection to pilot at 127.0.0.1:9" in result.stderr
     assert "Nothing was sent" in result.stderr

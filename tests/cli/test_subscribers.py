@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -461,3 +463,17 @@ def test_what_cannot_be_used_is_refused(arguments: list[str], text: str, run: Ru
     assert result.exit_code == 2
     assert text in result.stderr
     assert result.stdout == ""
+
+
+def test_what_completion_remembers_is_no_address_and_no_url(
+    run: Run, staging: Staging, analytics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path))
+    subscribe(staging, "email", "ada@example.com")
+    subscribe(staging, "https", "https://example.com/hook?token=hunter2")
+
+    assert run("dlq", "list", *ENV, "--all", "--limit", "1").exit_code in (0, 1, 4)
+
+    remembered = (tmp_path / "completion" / "subscribers-staging.json").read_text()
+    assert sorted(json.loads(remembered)) == ["analytics", "witness"]
+    assert not {"ada", "example", "hunter2"} & set(re.split(r"\W+", remembered))

@@ -252,7 +252,12 @@ def test_every_subscriber_s_dead_letters_are_listed_and_who_cannot_be_read_stops
 
     assert exit_code == 0, out + err
     names = [line for line in out.splitlines() if line.startswith("Subscriber ")]
-    assert names == ["Subscriber processor:", "Subscriber analytics:", "Subscriber archive:"]
+    assert names == [
+        "Subscriber processor: no dead letters",
+        "Subscriber analytics:",
+        "Subscriber archive: no dead letters",
+    ]
+    assert "Subscriber archive: The dead-letter queue is empty." in err
     assert "has no dead-letter queue" in err
     assert "b2bpilot dlq redrive -e local --subscriber analytics --group G1" in err
     listed = {one["subscriber"]: one for one in document["subscribers"]}

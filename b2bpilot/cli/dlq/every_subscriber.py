@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused, UsageError
+from b2bpilot.errors import AwsError, PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.recipient import Recipient
@@ -22,23 +22,24 @@ def require_alone(pilot: Pilot, *, watch: bool) -> None:
 
 def each(pilot: Pilot, show: Callable[[Pilot], dict[str, object]]) -> list[dict[str, object]]:
     """Call `show` for the processor and for every other subscriber that has dead letters of its own, and return what it
-    returned. Raises PartlyFailed, at the end, when one could not be read; what it has not is only said."""
+    returned. Raises PartlyFailed, at the end, when one could not be read; who keeps none is only said."""
     from b2bpilot.ops.recipient import PROCESSOR
+    from b2bpilot.ops.subscribers.discovery import KeepsNone
 
     found: list[dict[str, object]] = []
     unread: list[str] = []
     for name, recipient in _recipients(pilot):
-        if isinstance(recipient, Refused):
+        if isinstance(recipient, KeepsNone):
             pilot.output.notice(f"Not listed: {recipient.why}")
             found.append({"subscriber": name, "error": recipient.why})
             continue
-        pilot.output.lines([f"Subscriber {name}:"])
         try:
             if isinstance(recipient, PilotError):
                 raise recipient
             found.append({"subscriber": name, **show(pilot.about(None if name == PROCESSOR else recipient))})
         except PilotError as exc:
-            pilot.output.notice(f"not read: {exc}")
+            pilot.output.lines([f"Subscriber {name}: not read"])
+            pilot.output.notice(f"Subscriber {name}: not read: {exc}")
             found.append({"subscriber": name, "error": str(exc)})
             unread.append(name)
     pilot.output.record({"subscribers": found}, text=())

@@ -89,6 +89,13 @@ def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
     return cause_named(names, selection.group) if selection.group else None
 
 
+def nothing(found: DeadLetterListing) -> str:
+    """Return in place of groups that there are none, and how sure that is."""
+    if found.look.about == 0:
+        return "no dead letters"
+    return "no dead letters match" if found.look.saw else "no dead letters were seen"
+
+
 def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
     """Return what is to be said about the look itself."""
     from b2bpilot.ops.dead_letters.sweep import THE_OTHERS

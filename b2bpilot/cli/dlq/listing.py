@@ -56,8 +56,6 @@ def list_(
         _watch(pilot, selection, interval, exit_code=exit_code)
         return
     else:
-        if subscriber := pilot.environment.subscriber:
-            pilot.output.lines([f"Subscriber {subscriber}:"])
         look = _list(pilot, selection).look
         found_any = bool(look.found) or not look.is_complete
     if exit_code and found_any:
@@ -85,16 +83,27 @@ def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False
     queue = pilot.environment.queue()
     attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)
-    with pilot.output.progress("Reading the dead-letter queue") as tell:
+    name = _named(pilot, is_one_of_several=is_one_of_several)
+    of = f" of subscriber {name}" if name else ""
+    with pilot.output.progress(f"Reading the dead-letter queue{of}") as tell:
         found = _look(pilot, queue, attributes, selection, tell)
     if selection.is_everything:
         pilot.remember_groups({group.id: f"{group.count:,} {group.cause}" for group in found.groups})
+    if name:
+        pilot.output.lines([f"Subscriber {name}:{'' if found.groups else f' {group_view.nothing(found)}'}"])
     _show(pilot, found, now=pilot.now(), is_one_of_several=is_one_of_several)
     for line in group_view.summary(found, selection):
-        pilot.output.notice(line)
+        pilot.output.notice(f"Subscriber {name}: " + line if name else line)
     for step in group_view.next_steps(found, selection):
         pilot.output.notice(step)
     return found
+
+
+def _named(pilot: Pilot, *, is_one_of_several: bool) -> str | None:
+    """Return whose they are, where that has to be said: what is said of a queue does not stand beside its subscriber's name."""
+    from b2bpilot.ops.recipient import PROCESSOR
+
+    return pilot.environment.subscriber or (PROCESSOR if is_one_of_several else None)
 
 
 def _look(

@@ -13,6 +13,8 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN, ConfirmEnvironment, DryRun, PublishVia, Reason, Via, Wait, Yes
 from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.cli.load.options import (
+    ALLOW_UNKNOWN,
+    AllowUnknown,
     Clients,
     Duplicates,
     Duration,
@@ -56,6 +58,7 @@ def load(
     wait: Wait = "5m",
     report: Report = None,
     keep: Keep = False,
+    allow_unknown_subscribers: AllowUnknown = False,
     dry_run: DryRun = False,
     reason: Reason = None,
     confirm: ConfirmEnvironment = None,
@@ -65,7 +68,7 @@ def load(
 
     Exit code 0: each was stored exactly once, none was lost, duplicates were skipped, poison is in the dead-letter queue,
     and the processor stayed within its reserved concurrency. What was sent is removed afterwards. Exit code 4: one of these
-    is not so, or not yet. Exit code 5: another subscriber takes test messages, too.
+    is not so, or not yet. Exit code 5: another subscriber takes test messages, too, or nobody can tell.
 
     Example: b2bpilot load -e staging --clients 100 --requests 10 --duplicates 5% --report load.html
     """
@@ -97,7 +100,7 @@ def load(
         pilot.output.record({"plan": fields}, text=lines)
         pilot.output.notice(DRY_RUN)
         return
-    require_nobody(found)
+    require_nobody(found, allow_unknown=None if allow_unknown_subscribers else ALLOW_UNKNOWN)
     _confirm(pilot, lines, typed=confirm, yes=yes)
     loading.load(pilot, plan, ending, reason=reason)
 

@@ -61,3 +61,10 @@ Report = Annotated[
     Path | None, typer.Option("--report", help="Write an HTML report with charts.", metavar="FILE.html")
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Do not remove the rows and dead letters.")]
+ALLOW_UNKNOWN = "--allow-unknown-subscribers"
+AllowUnknown = Annotated[
+    bool,
+    typer.Option(
+        ALLOW_UNKNOWN, help="Send although it is unknown whether other subscribers get the messages, too."
+    ),
+]

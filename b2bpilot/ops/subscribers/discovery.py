@@ -26,6 +26,10 @@ from b2bpilot.pipeline.owner import function_name
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 
 
+class KeepsNone(Refused):
+    """It keeps no dead letters in a queue of its own: there is nothing to read, and so nothing that was not read."""
+
+
 class SubscriberKind(StrEnum):
     FUNCTION = "function"
     QUEUE = "queue"
@@ -147,7 +151,7 @@ def _require_within_reach(environment: Environment, subscriber: Subscriber) -> N
     """Raises Refused for what has no dead letters that can be sent again from here."""
     name, endpoint = f"subscriber {subscriber.name}", subscriber.subscription.endpoint
     if subscriber.kind is SubscriberKind.OTHER:
-        raise Refused(
+        raise KeepsNone(
             f"{name} is neither a function nor a queue, but a subscription by {subscriber.subscription.protocol}: nothing of "
             "it can be sent again",
             hint="what SNS gave up for it is in the queue of its redrive policy, if it has one",
@@ -184,7 +188,7 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
             hint="docs/iam.md has the permissions that it takes",
         )
     if not queues:
-        raise Refused(
+        raise KeepsNone(
             f"{name} has no dead-letter queue: {_lost(subscriber)}",
             hint="name one queue in the redrive policy of its subscription, and in "
             + (

@@ -60,9 +60,14 @@ def names_among(found: Sequence[T], environment: Environment) -> list[str]:
 
 
 def endpoints_of_others(found: Sequence[T], environment: Environment) -> dict[str, str]:
-    """Return the names of all but the processor, each with its endpoint."""
+    """Return the names of all functions and queues but the processor, each with its endpoint: an address is a person's, a URL may
+    hold a secret, and neither has dead letters."""
     named = zip(names_among(found, environment), found, strict=True)
-    return {name: endpoint_name(one.protocol, one.endpoint) for name, one in named if name != PROCESSOR}
+    return {
+        name: endpoint_name(one.protocol, one.endpoint)
+        for name, one in named
+        if name != PROCESSOR and one.protocol in ("lambda", "sqs")
+    }
 
 
 def one_of(environment: Environment, found: Sequence[T], text: str, *, said_as: str = "--subscriber") -> T:

@@ -66,16 +66,24 @@ def asked_reach(
     return reach(environment, found, messages)
 
 
-def require_nobody(found: Reach) -> None:
-    """Raises Refused where another subscriber certainly gets some of the messages. What is unknown is for a person to judge."""
+def require_nobody(found: Reach, *, allow_unknown: str | None) -> None:
+    """Raises Refused unless certainly no other subscriber gets any of the messages. `allow_unknown` is the option by which
+    somebody takes on what is unknown, None where that was done."""
+    who_gets_what = our_command("subscribers", "--coverage") + " shows who gets what"
     if found.reached:
         raise Refused(
             f"the test messages would also reach {', '.join(found.reached)}",
-            hint='a filter policy {"test": ["false"]} leaves test messages out; '
-            + our_command("subscribers", "--coverage")
-            + " shows who gets what",
+            hint='a filter policy {"test": ["false"]} leaves test messages out; ' + who_gets_what,
             outcome="Nothing was sent",
         )
+    if found.is_nobody or allow_unknown is None:
+        return
+    unknown = f"whom the test messages reach is unknown: {found.error}"
+    if not found.error:
+        unknown = f"it is unknown whether the test messages would also reach {', '.join(found.unknown)}"
+    raise Refused(
+        unknown, hint=f"{allow_unknown} sends them all the same; " + who_gets_what, outcome="Nothing was sent"
+    )
 
 
 def reach(environment: Environment, found: Sequence[Subscription], messages: Iterable[PilotMessage]) -> Reach:

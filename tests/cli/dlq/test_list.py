@@ -492,3 +492,66 @@ def test_the_groups_of_the_last_list_are_offered_for_completion(
 
     assert offered[0] == "G1\t3 exception: order <n> has no customer"
     assert [line.partition("\t")[0] for line in offered] == ["G1", "G2", "G3"]
+
+
+@pytest.fixture
+def others(staging: Staging) -> Callable[..., None]:
+    def subscribe(protocol: str, endpoint: str, dead_letters: str | None = None) -> None:
+        policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_letters})} if dead_letters else {}
+        client("sns").subscribe(
+            TopicArn=staging.topic_arn, Protocol=protocol, Endpoint=endpoint, Attributes=policy
+        )
+
+    return subscribe
+
+
+SQS = "arn:aws:sqs:eu-west-1:123456789012"
+
+
+@pytest.mark.usefixtures("dead_letters")
+@pytest.mark.parametrize(
+    ("subscription", "said"),
+    [
+        (("sqs", f"{SQS}:crm", f"{SQS}:never-made"), "does not exist"),
+        (("sqs", "arn:aws:sqs:eu-west-1:999999999999:crm", None), "is in account 999999999999"),
+        (("sqs", "arn:aws:sqs:us-east-1:123456789012:crm", None), "is in us-east-1"),
+        (("sqs", f"{SQS}:crm.fifo", None), "has a FIFO queue"),
+        (("sqs", f"{SQS}:crm", f"{SQS.replace('sqs', 'sns')}:topic"), "which is no queue"),
+    ],
+)
+def test_all_says_that_a_queue_was_not_read_and_ends_with_4(
+    run: Run, others: Callable[..., None], subscription: tuple[str, str, str | None], said: str
+) -> None:
+    others(*subscription)
+
+    listed = run("dlq", "list", "-e", "staging", "--all")
+
+    assert (listed.exit_code, said in listed.stderr) == (4, True), listed.stderr
+    name = subscription[1].rpartition(":")[2]
+    assert f"Subscriber {name}: not read" in listed.stdout.splitlines()
+    assert f"the dead letters of {name} were not read" in listed.stderr
+
+
+def test_who_keeps_no_dead_letters_is_no_failure_of_all_and_each_is_named(
+    run: Run, dead_letters: DeadLetters, others: Callable[..., None]
+) -> None:
+    url = client("sqs").create_queue(QueueName="billing-b2b-pilot-staging-dlq")["QueueUrl"]
+    client("sqs").create_queue(QueueName="billing-b2b-pilot-staging")
+    others("email", "ada@example.com")
+    others("sqs", f"{SQS}:billing-b2b-pilot-staging", f"{SQS}:billing-b2b-pilot-staging-dlq")
+
+    listed = run("dlq", "list", "-e", "staging", "--all")
+
+    assert listed.exit_code == 0, listed.stderr
+    assert listed.stdout.splitlines() == [
+        "Subscriber processor: no dead letters",
+        "Subscriber billing: no dead letters",
+    ]
+    assert "neither a function nor a queue" in listed.stderr
+    assert "subscriber witness has no dead-letter queue" in listed.stderr
+    for name in ("processor", "billing"):
+        assert f"Subscriber {name}: The dead-letter queue is empty." in listed.stderr
+    client("sqs").send_message(QueueUrl=url, MessageBody="hello")
+    filtered = run("dlq", "list", "-e", "staging", "--subscriber", "billing", "--error", "nothing like it")
+    assert filtered.stdout == "Subscriber billing: no dead letters match\n"
+    assert "Subscriber billing: No dead letters match" in filtered.stderr

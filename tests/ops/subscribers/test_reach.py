@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.errors import AwsDenied
+from b2bpilot.errors import AwsDenied, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.publish.compose import compose
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
-from b2bpilot.ops.subscribers.reach import MOST_BODIES, Reach, reach
+from b2bpilot.ops.subscribers.reach import MOST_BODIES, Reach, reach, require_nobody
 from b2bpilot.pipeline.message import PilotMessage
 from tests.ops.status.readings import NOW, STACK
 
@@ -88,4 +89,22 @@ def test_one_of_many_messages_is_enough() -> None:
 def test_nobody_is_known_only_when_somebody_was_asked() -> None:
     assert reached(subscribed(PROCESSOR)).is_nobody
     assert not Reach(error="sns:ListSubscriptionsByTopic is denied").is_nobody
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "can_be_taken_on"),
+    [
+        (Reach(), None, True),
+        (Reach(error="sns:ListSubscriptionsByTopic is denied"), "reach is unknown: sns:List", True),
+        (Reach(unknown=("analytics", "crm")), "unknown whether .* also reach analytics, crm", True),
+        (Reach(reached=("billing",), unknown=("crm",)), "would also reach billing", False),
+    ],
+)
+def test_a_load_needs_somebody_s_word_where_it_is_unknown_whom_it_reaches(
+    found: Reach, said: str | None, can_be_taken_on: bool
+) -> None:
+    with pytest.raises(Refused, match=said) if said else nullcontext():
+        require_nobody(found, allow_unknown="--allow-it")
+    with nullcontext() if can_be_taken_on else pytest.raises(Refused, match=said):
+        require_nobody(found, allow_unknown=None)
     assert Reach(error="denied").told() == "Whom else it reaches is unknown: denied"
