@@ -56,7 +56,7 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
             "A subscriber's queue had the message received as often as its redrive policy allows. Its function's "
             "log says why: `dlq show` of the dead letter has the lines that name the message."
         ),
-        our_command("dlq", "list", "--all"),
+        our_command("dlq", "list"),
     ),
     FailureKind.UNREADABLE: (
         "What is in the queue is not a message of this pipeline, or is damaged. It cannot be redriven as it is.",
