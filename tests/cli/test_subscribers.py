@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.cli.subscribers.subscription_view import row
 from b2bpilot.errors import AwsDenied
+from b2bpilot.ops.subscribers.activity import FailedRuns
+from b2bpilot.ops.subscribers.discovery import SubscriberKind
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
+from tests.cli.golden_scenes import a_report, a_subscription
 
 PROCESSOR = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{OUTPUTS['ProcessorFunctionName']}"
 ENV = ("-e", "staging")
@@ -184,6 +188,22 @@ def test_a_subscriber_is_told_with_what_waits_and_what_failed(
         "unwritten_dead_letters": 0,
         "error": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed", "shown"),
+    [
+        (SubscriberKind.FUNCTION, 0, "none"),
+        (SubscriberKind.QUEUE, 0, "not counted"),
+        (SubscriberKind.QUEUE, 2, "2 failed runs"),
+    ],
+)
+def test_no_failed_run_behind_a_queue_is_no_proof(kind: SubscriberKind, failed: int, shown: str) -> None:
+    """Its function names the messages that failed, and Lambda counts no error."""
+    counts = {"failed_runs": failed, "given_up_events": 0, "unwritten_dead_letters": 0}
+    archive = a_subscription("arn:aws:sqs:eu-west-1:123456789012:archive-b2b-pilot-prod", "sqs")
+    found = a_report(archive, "archive", kind=kind, failed=FailedRuns(counts=counts))
+    assert row(found, AwsAccess(region="eu-west-1")).columns["failures in 24 h"] == shown
 
 
 def test_what_cannot_be_counted_is_no_zero(run: Run, staging: Staging, analytics: str) -> None:

@@ -58,6 +58,11 @@ def test_test_messages_are_left_out_unless_told_otherwise(run: Run, here: Path) 
     run(*NEW, "analytics")
     run(*NEW, "audit", "--filter", "{}")
 
+    told = {
+        name: " ".join((here / name / "README.md").read_text().split()) for name in ("analytics", "audit")
+    }
+    assert "That is a test message, which its filter policy leaves out." in told["analytics"]
+    assert "That is a test message, which it takes, too." in told["audit"]
     assert policy(here / "analytics") == {"test": ["false"]}
     assert policy(here / "audit") is None
 
@@ -203,6 +208,14 @@ def test_an_empty_name_of_a_folder_is_none(run: Run, here: Path) -> None:
 
     assert (result.exit_code, list(here.iterdir())) == (2, [])
     assert result.stderr.splitlines()[0] == "error: --dir is empty"
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_filter_is_called_empty(run: Run, here: Path, text: str) -> None:
+    result = run(*NEW, "analytics", "--filter", text)
+
+    assert (result.exit_code, list(here.iterdir())) == (2, [])
+    assert result.stderr.splitlines()[0] == "error: --filter is empty"
 
 
 @pytest.mark.parametrize("is_there", [False, True])

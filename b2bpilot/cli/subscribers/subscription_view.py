@@ -61,7 +61,7 @@ def row(found: SubscriberReport, access: AwsAccess) -> Row:
             "kind": subscription.protocol if subscriber.kind.value == "other" else subscriber.kind.value,
             "dead letters": _dead_letters(found.backlog),
             "oldest": _oldest(found.backlog),
-            "failures in 24 h": _failures(found.failed_runs),
+            "failures in 24 h": _failures(found.failed_runs, subscriber.kind.value),
             "takes": takes or UNKNOWN,
         },
     )
@@ -141,8 +141,8 @@ def _oldest(found: WaitingDeadLetters) -> str:
     return "?" if found.oldest is None else in_largest_unit(found.oldest.total_seconds())
 
 
-def _failures(found: FailedRuns) -> str:
-    """Without a function CloudWatch counts nothing of a single subscriber. What Lambda gives up becomes a dead letter; dropped is
+def _failures(found: FailedRuns, kind: str) -> str:
+    """Behind a queue a run that names the messages that failed is no failed run: none proves nothing. Without a function CloudWatch counts nothing of a single subscriber. What Lambda gives up becomes a dead letter; dropped is
     only what it could not write there."""
     if found.error:
         return "?"
@@ -154,7 +154,7 @@ def _failures(found: FailedRuns) -> str:
         "unwritten_dead_letters": ("event dropped", "events dropped"),
     }
     told = [many(found.counts[key], *words) for key, words in said.items() if found.counts[key]]
-    return ", ".join(told) or "none"
+    return ", ".join(told) or ("not counted" if kind == "queue" else "none")
 
 
 def evaluation_row(evaluated: SubscriptionEvaluation, *, reveal: bool) -> Row:

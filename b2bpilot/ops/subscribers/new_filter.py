@@ -21,6 +21,8 @@ LAST_OF_16_BITS = 0xFFFF
 
 def read_filter(text: str) -> Mapping[str, Any]:
     """Return the policy. Raises UsageError for one that SNS or CloudFormation would not take, or that lets nothing through."""
+    if not text.strip():
+        raise UsageError("--filter is empty", hint=f"leave it out, or for example --filter '{DEFAULT}'")
     policy = parsed(text)
     found = problems_of(text, ATTRIBUTES_SCOPE) or [*_of_cloudformation(policy)]
     if found or policy is None:

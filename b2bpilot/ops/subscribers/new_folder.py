@@ -14,7 +14,9 @@ from typing import Any
 
 from b2bpilot import resources
 from b2bpilot.errors import PilotError, UsageError
-from b2bpilot.ops.subscribers.new_filter import as_yaml
+from b2bpilot.ops.subscribers.coverage import takes_tests
+from b2bpilot.ops.subscribers.filter_policy import json_text
+from b2bpilot.ops.subscribers.new_filter import ATTRIBUTES_SCOPE, as_yaml
 from b2bpilot.paths import why
 
 SUFFIX = ".in"
@@ -48,7 +50,18 @@ class NewSubscriber:
 
     def _filled(self, text: str) -> bytes:
         policy = f"FilterPolicy: {as_yaml(self.filter_policy)}" if self.filter_policy else "# All of them."
-        return text.replace("__NAME__", self.name).replace("__FILTER__", policy).encode()
+        filled = text.replace("__NAME__", self.name).replace("__TESTS__", self._tests())
+        return filled.replace("__FILTER__", policy).encode()
+
+    def _tests(self) -> str:
+        """What becomes of a test message, in words that follow it."""
+        match takes_tests(json_text(dict(self.filter_policy)), ATTRIBUTES_SCOPE):
+            case True:
+                return "which it takes, too"
+            case False:
+                return "which its filter policy leaves out"
+            case None:
+                return "and whether its filter policy takes that is not known"
 
 
 def require_free(folder: Path) -> None:
