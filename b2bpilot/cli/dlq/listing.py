@@ -94,6 +94,10 @@ def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False
     _show(pilot, found, now=pilot.now(), is_one_of_several=is_one_of_several)
     for line in group_view.summary(found, selection):
         pilot.output.notice(f"Subscriber {name}: " + line if name else line)
+    if found.look.about == 0 and not name and pilot.knows_others:
+        pilot.output.notice(
+            "That is the processor's. Other subscribers have queues of their own: --all lists those, too."
+        )
     for step in group_view.next_steps(found, selection):
         pilot.output.notice(step)
     return found

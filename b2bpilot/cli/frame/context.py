@@ -161,6 +161,13 @@ class Pilot:
         with contextlib.suppress(SettingsInvalid):
             remembered.remember_subscribers(self.runs_home, self.environment_name, found)
 
+    @property
+    def knows_others(self) -> bool:
+        """Whether an earlier command found subscribers beside the processor."""
+        with contextlib.suppress(SettingsInvalid):
+            return bool(remembered.subscribers(self.runs_home, self.environment_name))
+        return False
+
     def remember_groups(self, found: Mapping[str, str]) -> None:
         """Let completion offer these groups of dead letters."""
         with contextlib.suppress(SettingsInvalid):

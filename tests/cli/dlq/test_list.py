@@ -7,12 +7,14 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from b2bpilot.aws.logs import LogLine
 from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.cli.frame import remembered
 from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.dead_letters.listing import show_dead_letter
 from b2bpilot.pipeline.database import DatabaseManager
@@ -239,6 +241,19 @@ def test_an_empty_queue_is_said(run: Run, dead_letters: DeadLetters) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith("The dead-letter queue is empty.\n")
+
+
+def test_of_the_processor_s_empty_queue_it_is_said_that_others_have_their_own(
+    run: Run, dead_letters: DeadLetters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an earlier command found some."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path))
+    remembered.remember_subscribers(tmp_path, "staging", {"crm": "function crm"})
+
+    assert run("dlq", "list").stderr.endswith(
+        "The dead-letter queue is empty.\n"
+        "That is the processor's. Other subscribers have queues of their own: --all lists those, too.\n"
+    )
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 3), (["--error", "order"], 3), (["--error", "else"], 0)])
