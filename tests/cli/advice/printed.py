@@ -129,6 +129,8 @@ def _likely(text: str) -> str:
         "chosen": "bash",
         "str(place)": "analytics",
         "one.folder": "/home/ana/analytics",
+        "one.name": "analytics",
+        "subscription.arn": "arn:aws:sns:us-east-1:123456789012:t:7d1eea89-294a-5d6f-8bdc-73898d8ce9cc",
         "self.subscriber.name": "analytics",
         "self.trace.subscriber.name": "analytics",
         "service": SID,
