@@ -74,6 +74,29 @@ def changed_whole(folder: Path, content: bytes) -> None:
     (subscriber(folder) / "template.yaml").write_bytes(content)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("local", "up", "-d", "--subscriber", ""),
+        ("local", "up", "--subscriber", "a", "--subscriber="),
+        ("load", "-e", "local", "--report", ""),
+        ("dlq", "redrive", "-e", "local", "--plan", ""),
+    ],
+)
+def test_an_empty_path_is_not_taken_for_this_folder(
+    run: Run, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...]
+) -> None:
+    subscriber(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+
+    result = run(*given)
+
+    option = next(word for word in reversed(given) if word.startswith("--")).rstrip("=")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[0] == f"error: {option} is empty"
+    assert not home.exists()
+
+
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_folder_that_cannot_be_run_is_refused(run: Run, tmp_path: Path, home: Path, how: str) -> None:
     folder = tmp_path / "given"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -49,6 +49,8 @@ class PilotCommand(TyperCommand):
         if left and not ctx.resilient_parsing:
             what = "arguments" if len(left) > 1 else "argument"
             raise UsageError(f"unexpected {what}: {' '.join(left)}", hint=f"see `{ctx.command_path} --help`")
+        if not ctx.resilient_parsing:
+            _require_paths(self.params, ctx.params)
         return left
 
     def format_help_text(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002  # as above
@@ -108,6 +110,14 @@ def with_left_out_values(args: list[str]) -> list[str]:
         if argument in LEFT_OUT and not LOOKS_LIKE_DURATION.match(following):
             completed.append(LEFT_OUT[argument])
     return completed
+
+
+def _require_paths(options: Iterable[Parameter], given: Mapping[str, Any]) -> None:
+    """What a variable that is not set leaves is no path; Path would call it this folder. Raises UsageError."""
+    for one in options:
+        value = given.get(one.name or "")
+        if one.type.name == "path" and "" in (value if isinstance(value, (list, tuple)) else [value]):
+            raise UsageError(f"{one.opts[0]} is empty", hint="name a path, or leave it out")
 
 
 def print_version(value: bool) -> None:
