@@ -7,8 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import DOUBT, translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError
@@ -20,6 +23,12 @@ ACTION = "lambda:InvokeFunction"
 LONGEST_RUN_SECONDS = 300
 """The processor's timeout. boto3's default of 60 s with retries would run a slow event twice
 (docs/aws-facts.md#read-timeout)."""
+
+
+class FunctionGone(AwsError):
+    """The function does not exist: its stack was deleted, or never deployed."""
+
+    code: ClassVar[str] = "function_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +96,14 @@ class Function:
             raise _unclear(f"HTTP status {answer['StatusCode']}")
 
     def reserved_concurrency(self) -> int | None:
-        """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
+        """Return how many runs at once the function is given; None when it has no reserve. Raises FunctionGone, AwsError."""
         with translated("lambda:GetFunctionConcurrency"):
-            answer = self._client.get_function_concurrency(FunctionName=self.short_name)
+            try:
+                answer = self._client.get_function_concurrency(FunctionName=self.short_name)
+            except ClientError as exc:
+                if error_code(exc) != "ResourceNotFoundException":
+                    raise
+                raise FunctionGone(f"function {self.short_name} does not exist") from exc
         return answer.get("ReservedConcurrentExecutions")
 
 

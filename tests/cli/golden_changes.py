@@ -136,7 +136,7 @@ def a_look() -> DeadLetterListing:
         release_error="the request timed out",
     )
     return DeadLetterListing(
-        look=look, groups=[group], database=PROVEN, database_error=None, discarded={RUN: 1}
+        look=look, groups=[group], database=PROVEN, database_error=None, discarded={RUN: [IDS[0]]}
     )
 
 

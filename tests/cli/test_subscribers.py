@@ -206,6 +206,41 @@ def test_no_failed_run_behind_a_queue_is_no_proof(kind: SubscriberKind, failed: 
     assert row(found, AwsAccess(region="eu-west-1")).columns["failures in 24 h"] == shown
 
 
+@pytest.mark.parametrize(
+    "command", [["list"], ["redrive", "--dry-run"], ["redrive", "--via", "async", "--yes"]]
+)
+def test_a_subscriber_without_its_queue_is_told_without_a_word_of_changes(
+    run: Run, staging: Staging, analytics: str, command: list[str]
+) -> None:
+    client("sqs").delete_queue(QueueUrl=analytics)
+
+    result = run("dlq", *command, "--subscriber", "analytics", *ENV)
+
+    assert result.exit_code == 1
+    assert "error: the dead-letter queue of subscriber analytics does not exist: arn:" in result.stderr
+    assert "Nothing was changed" not in result.stderr
+    assert "b2bpilot verify -e staging --subscriber analytics" in result.stderr
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--yes"], ["--via", "async", "--yes"]])
+def test_a_redrive_to_a_function_that_is_gone_says_so_and_what_brings_it_back(
+    run: Run, staging: Staging, analytics: str, more: list[str]
+) -> None:
+    client("sqs").send_message(QueueUrl=analytics, MessageBody="x")
+    client("lambda").delete_function(FunctionName="analytics-b2b-pilot-staging")
+
+    result = run("dlq", "redrive", "--subscriber", "analytics", *more, *ENV)
+
+    assert result.exit_code == 1
+    assert (
+        "error: function analytics-b2b-pilot-staging does not exist: the dead letters of subscriber analytics stay in the queue"
+        in result.stderr
+    )
+    assert (
+        "hint: deploy its stack again; `b2bpilot verify -e staging --subscriber analytics`" in result.stderr
+    )
+
+
 def test_what_cannot_be_counted_is_no_zero(run: Run, staging: Staging, analytics: str) -> None:
     client("sqs").delete_queue(QueueUrl=analytics)
     elsewhere = f"arn:aws:lambda:{REGION}:210987654321:function:billing"

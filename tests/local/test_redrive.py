@@ -536,6 +536,8 @@ def test_another_dead_letter_of_a_discarded_message_stays_in_the_queue_and_names
         said = capsys.readouterr()
         assert "leave: a person discarded its message" in said.out
         assert f"dlq restore -e local {run_id}" in said.err
+        assert f"b2bpilot dlq discard -e local --message-id {failed.message_id}" in said.err
+        assert "--include-poison" not in said.err
         assert queue.counters().visible == 1
     assert cli("dlq", "list") == 0
     assert f"Discarded in run {run_id}: 1 message" in "".join(capsys.readouterr())

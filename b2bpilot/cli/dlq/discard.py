@@ -46,7 +46,7 @@ def discard(
     """Remove dead letters from the queue. They are archived first: `dlq restore RUN` puts them back.
 
     Removes exactly the dead letters of the plan: none that arrives later, and none of another subscriber. Exit code 4: some
-    were not deleted, or could not be seen.
+    were not deleted, or could not be seen; 5: all are others'.
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """

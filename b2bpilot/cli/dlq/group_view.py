@@ -60,14 +60,19 @@ def lines(group: Group, *, now: datetime) -> Iterator[Words | Line]:
 
 
 def next_steps(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
-    """Return what to do with the biggest group. A filter may leave some of it out, which a redrive of the group would take."""
+    """Return what to do with the biggest group that holds any of one's own, else with the biggest. A filter may leave some of it
+    out, which a redrive of the group would take."""
     if not found.groups:
         return
-    group = found.groups[0]
+    own = next(filter(_holds_own, found.groups), None)
+    group = own or found.groups[0]
     yield "Next: " + our_command("dlq", "show", group.sample)
-    others = sum(count for owner, count in group.owners.items() if not owner.is_ours)
-    if selection.is_everything and others < group.count:
+    if selection.is_everything and own:
         yield "When the cause is fixed: " + our_command("dlq", "redrive", "--group", group.id)
+
+
+def _holds_own(group: Group) -> bool:
+    return sum(count for owner, count in group.owners.items() if not owner.is_ours) < group.count
 
 
 def of_group(names: Mapping[Cause, str], selection: Selection) -> str:
@@ -141,7 +146,7 @@ def summary_fields(found: DeadLetterListing) -> dict[str, object]:
         "not_released": look.not_released,
         "database": found.database.fields() if found.database else None,
         "database_error": found.database_error,
-        "discarded": dict(found.discarded),
+        "discarded": {run_id: len(ids) for run_id, ids in found.discarded.items()},
     }
 
 

@@ -102,8 +102,8 @@ def redrive(
     The rows prove it; of another subscriber's dead letters its function's answer does. Completed messages are only removed.
     Dead letters are sent in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the last one, or with --via
     async and topic the next one is. Dead letters of others are left alone. --wait 0s checks the rows once, at the end. Exit
-    code 0: all completed, or as a subscriber's function said; 4: some are not, with where they are, could not be seen, or
-    were only accepted for a subscriber.
+    code 0: all of its own completed, or as a subscriber's function said; 4: some are not, with where they are, could not be
+    seen, or were only accepted for a subscriber; 5: all are others'.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """

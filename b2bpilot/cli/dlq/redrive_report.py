@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from b2bpilot.advice import Words, our_command
@@ -45,7 +44,9 @@ EXPLAINED = {
 
 def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
     discarded = _discarded(plan, run)
-    fields = _plan_fields(pilot, plan, run) | {"discarded": discarded}
+    fields = _plan_fields(pilot, plan, run) | {
+        "discarded": {run_id: len(ids) for run_id, ids in discarded.items()}
+    }
     text = _plan_text(pilot, run) if plan.items else [_none(plan)]
     pilot.output.record({"plan": fields}, text=[])
     pilot.output.lines(text)
@@ -56,12 +57,10 @@ def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
         pilot.output.notice(line)
 
 
-def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
-    """How many of its dead letters each run discarded, as their rows say."""
-    marked = discarded_in(
-        run.table, (asked_of(dead_letter) for dead_letter in plan.dead_letters(Decision.DISCARDED))
-    )
-    return Counter(marked.values())
+def _discarded(plan: Plan, run: Redrive) -> Mapping[str, Sequence[str]]:
+    """Whose messages of its dead letters each run discarded, as their rows say."""
+    found = (asked_of(dead_letter) for dead_letter in plan.dead_letters(Decision.DISCARDED))
+    return discarded_in(run.table, found)
 
 
 def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
@@ -129,7 +128,7 @@ def _plan_rows(plan: Plan, *, has_rows: bool = True) -> list[Row]:
     ]
 
 
-def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator[Words]:
+def _plan_notices(plan: Plan, run: Redrive, discarded: Mapping[str, Sequence[str]]) -> Iterator[Words]:
     """What the plan leaves alone, and what it did not see."""
     yield from discarded_lines(discarded)
     yield from owner_view.lines(plan.owners())
@@ -190,6 +189,8 @@ def told(summary: Summary) -> list[str]:
         lines.append(f"{dead_letters(summary.removed)} {were} only removed from the queue")
     if summary.set_aside:
         lines.append(f"{dead_letters(summary.set_aside)} left in the queue, as planned")
+    if summary.others:
+        lines.append(f"{dead_letters(summary.others)} of other subscribers left in the queue")
     if summary.not_sent:
         lines.append(
             f"{dead_letters(summary.not_sent)} not sent: a stage had too many failures. They are still in the queue"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -135,10 +134,10 @@ def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
         return backlog, naming.result()
 
 
-def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, int]:
-    """Count the messages that a person discarded, by run. The redriver cannot ask: the processor tells it, and they stay."""
+def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, Sequence[str]]:
+    """Return the messages that a person discarded, by run. The redriver cannot ask: the processor tells it, and they stay."""
     with pilot.table() as table:
-        return Counter(discarded_in(table, backlog.messages.values()).values())
+        return discarded_in(table, backlog.messages.values())
 
 
 def _watched(

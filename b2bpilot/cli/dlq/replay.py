@@ -61,7 +61,7 @@ def replay(
 
     Dead letters of other subscribers are left out. Completed messages are skipped by the processor as duplicates. Without
     --limit the oldest 1,000 are taken. With --local a breakpoint in the handler works: put `breakpoint()` into it, or run this
-    command under your debugger. Exit code 4: some were not processed.
+    command under your debugger. Exit code 4: some were not processed; 5: all are others'.
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -60,6 +60,10 @@ class Origin:
     @property
     def asker(self) -> str:
         return f"subscriber {self.subscriber}" if self.subscriber else "this environment"
+
+    def is_beside(self, other: Origin) -> bool:
+        """Whether it is another subscriber of the same environment."""
+        return replace(self, subscriber=other.subscriber) == other and self != other
 
     def __str__(self) -> str:
         place = place_in_words(self.environment, self.subscriber)

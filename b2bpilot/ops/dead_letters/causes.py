@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from b2bpilot.errors import PartlyFailed
+from b2bpilot.errors import NotOurs
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
 from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Ownership
@@ -245,7 +245,7 @@ def in_order(dead_letter: SeenDeadLetter) -> tuple[bool, datetime | None, str]:
     return dead_letter.sent_at is None, dead_letter.sent_at, dead_letter.queue_message_id
 
 
-def all_others(owners: Mapping[Owner, int]) -> PartlyFailed:
+def all_others(owners: Mapping[Owner, int]) -> NotOurs:
     """Return the error of a command that found nothing but what is not this environment's."""
     named = "; ".join(f"{count:,} {owner.whose}" for owner, count in owners.items())
     gone = [owner.subscription_arn for owner in owners if owner.ownership is Ownership.GONE]
@@ -253,7 +253,7 @@ def all_others(owners: Mapping[Owner, int]) -> PartlyFailed:
     if gone:
         hint = f"--adopt {gone[0]} takes those for {next(iter(owners)).adopter}"
     asker = next((owner.asker for owner in owners), "this environment")
-    return PartlyFailed(f"nothing there is known to be {asker}'s. {named}", hint=hint)
+    return NotOurs(f"nothing there is known to be {asker}'s. {named}", hint=hint)
 
 
 def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -39,8 +38,8 @@ class DeadLetterListing:
     groups: Sequence[Group]
     database: DatabaseProof | None
     database_error: str | None
-    discarded: Mapping[str, int] = field(default_factory=dict)
-    """How many of the messages a person discarded, by run."""
+    discarded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Which of the messages a person discarded, by run."""
 
 
 def list_dead_letters(
@@ -65,7 +64,11 @@ def list_dead_letters(
 def _states(
     seen: Peek, open_table: OpenTable
 ) -> tuple[
-    dict[Asked, RowState] | None, Mapping[Asked, str], DatabaseProof | None, str | None, Mapping[str, int]
+    dict[Asked, RowState] | None,
+    Mapping[Asked, str],
+    DatabaseProof | None,
+    str | None,
+    Mapping[str, Sequence[str]],
 ]:
     messages = [dead_letter.asked for dead_letter in seen.found if dead_letter.asked]
     if not messages:
@@ -76,7 +79,7 @@ def _states(
             marked = [one for one, state in states.items() if state is RowState.DISCARDED]
             failed = [one for one, state in states.items() if state is RowState.FAILED]
             errors = {one: row.last_error for one, row in rows_of(table, failed).items() if row.last_error}
-            return states, errors, table.proof, None, Counter(discarded_in(table, marked).values())
+            return states, errors, table.proof, None, discarded_in(table, marked)
     except PilotError as exc:
         return None, {}, None, str(exc), {}
 
@@ -241,7 +244,7 @@ def _why_left(
         case Decision.DISCARDED:
             run_id = row.row.discarded_by if row.row else None
             return (
-                f"a person discarded its message in run {run_id} (`dlq discard` takes it out, too; "
+                f"a person discarded its message in run {run_id} (`dlq discard --message-id ID` takes it out, too; "
                 "a `dlq restore` of that run takes that back)"
             )
         case Decision.UNREADABLE:

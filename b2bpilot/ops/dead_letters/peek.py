@@ -75,7 +75,7 @@ class Matches:
         cause = cause_of(dead_letter)
         cause = self._causes.setdefault(cause, cause)
         self._counts[cause] += 1
-        if dead_letter.message:
+        if dead_letter.message and dead_letter.owner.rows_count:
             self._by_message[dead_letter.message.message_id] += 1
         if not self._selection.matches(dead_letter, now=self._now):
             return False
@@ -85,7 +85,7 @@ class Matches:
         return True
 
     def copies(self) -> dict[str, int]:
-        """Return how many dead letters each message has that has several."""
+        """Return how many dead letters each message has that has several, by whose row they are judged."""
         return {message_id: count for message_id, count in self._by_message.items() if count > 1}
 
     def names(self) -> dict[Cause, str]:
@@ -142,7 +142,7 @@ class Peek:
     release_error: str | None = None
     """Why, for one of them."""
     copies: Mapping[str, int] = field(default_factory=dict)
-    """How many dead letters of a message were seen, selected or not, where they are more than one."""
+    """How many dead letters of a message were seen, selected or not, where they are more than one: of those a row speaks for."""
     was_stopped: bool = False
     """Whether it was told that it is enough: then there may be more, whatever the counters say."""
     counted: int = 0
@@ -150,8 +150,10 @@ class Peek:
 
     @property
     def copies_left(self) -> int:
-        """How many dead letters of the selected messages were seen that the selection leaves in the queue."""
-        selected = Counter(one.message_id for one in self.found if one.message_id in self.copies)
+        """How many dead letters of the selected messages were seen that the selection leaves in the queue. Another subscriber's
+        are no copies: the row's mark keeps none of theirs back."""
+        ours = [one for one in self.found if one.owner.rows_count]
+        selected = Counter(one.message_id for one in ours if one.message_id in self.copies)
         return sum(self.copies[message_id] - count for message_id, count in selected.items() if message_id)
 
     @property

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Judge as OwnerJudge
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
@@ -18,6 +19,7 @@ from b2bpilot.ops.dead_letters.archive import Archived, Origin, dead_letters_in,
 from b2bpilot.ops.dead_letters.discard import Problem
 from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.ports import DeadLetterSender, JournalWriter, VisibilityQueue
+from b2bpilot.ops.recipient import PROCESSOR
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import HostClock
@@ -110,8 +112,17 @@ class Restored:
 
 
 def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> None:
-    """Raises Refused when dead letters of another environment would get into this one."""
+    """Raises Refused when dead letters of another environment would get into this one, and whatever is forced when they are of
+    another subscriber of this one: nothing would send them from this queue, or take them out again."""
     others = [str(other) for other in plan.origins if other != origin]
+    neighbours = [other for other in plan.origins if other != origin and other.is_beside(origin)]
+    if neighbours:
+        owner = neighbours[0].subscriber or PROCESSOR
+        raise Refused(
+            f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}",
+            hint="put them back into their own queue: "
+            + our_command("dlq", "restore", "--subscriber", owner, str(plan.path)),
+        )
     if others and not force:
         raise Refused(
             f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}",

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.aws.functions import FunctionGone
+from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters import filters
 from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.dead_letters.sweep import APPROXIMATE
@@ -125,7 +126,7 @@ class RedriveOptions:
 def concurrency_of(asked: RedriveOptions, environment: Environment) -> int:
     """Return how many calls may be under way. A queue takes what its function, paused or not, gets later.
 
-    Raises Refused when the function is paused, and AwsError.
+    Raises Refused when the function is paused, NotFound when it is gone, and AwsError.
     """
     route = ROUTES[asked.via]
     if asked.via is RedriveVia.QUEUE:
@@ -133,7 +134,18 @@ def concurrency_of(asked: RedriveOptions, environment: Environment) -> int:
     function = environment.function()
     command = f"aws lambda delete-function-concurrency --function-name {function.short_name}"
     hint: Words = f"whoever paused it turns it on again: {command}" if environment.other else TURN_ON
-    return concurrency_for(route, function, asked=asked.concurrency, hint=hint)
+    try:
+        return concurrency_for(route, function, asked=asked.concurrency, hint=hint)
+    except FunctionGone as exc:
+        raise NotFound(
+            f"{exc}: the dead letters of {environment.recipient.asker} stay in the queue",
+            hint=_deploy_first(environment),
+        ) from exc
+
+
+def _deploy_first(environment: Environment) -> Words:
+    whose = ("--subscriber", environment.subscriber) if environment.subscriber else ()
+    return "deploy its stack again; " + our_command("verify", *whose) + " says what else is missing"
 
 
 def resolve(

@@ -69,6 +69,11 @@ class Plan:
         """How many are neither sent nor removed, here and on the way."""
         return len(self.items) - self.acting + self.passed.total()
 
+    @property
+    def others(self) -> int:
+        """How many of those are known to be somebody else's."""
+        return self.count(Decision.OTHER) + self.passed[Decision.OTHER]
+
     def followed_by(self, later: Plan) -> Plan:
         """Return the plan with what is done with others, too; what is left alone of them is only counted."""
         items = [*self.items, *(item for item in later.items if item.acts)]
@@ -108,16 +113,18 @@ class Plan:
 
 
 def require_something_to_do(plan: Plan) -> None:
-    """Raises PartlyFailed when dead letters match and nothing may be done with any of them; with the owners' names when none is
-    this environment's."""
+    """Raises PartlyFailed when dead letters match and nothing may be done with any of them; NotOurs, with the owners' names, when
+    none is this environment's."""
     if not (left := plan.left_alone) or plan.acts:
         return
     if left == sum(count for owner, count in plan.owners().items() if not owner.is_ours):
         raise all_others(plan.owners())
+    is_poison = plan.count(Decision.POISON) + plan.passed[Decision.POISON]
     raise PartlyFailed(
         f"nothing was sent: {many(left, 'dead letter stays', 'dead letters stay')} in the queue",
         hint=our_command("dlq", "show", "ID")
-        + " tells what each needs; --include-poison sends what came back three times",
+        + " tells what each needs"
+        + ("; --include-poison sends what came back three times" if is_poison else ""),
     )
 
 

@@ -114,7 +114,7 @@ def not_ours(dead_letters: Iterable[SeenDeadLetter]) -> Iterator[ReplayOutcome]:
 
 
 def require_readable(copies: Copies) -> None:
-    """Raises PartlyFailed when all that was chosen is others', MessageUnreadable when nothing of ours can be processed."""
+    """Raises NotOurs when all that was chosen is others', MessageUnreadable when nothing of ours can be processed."""
     if len(copies.others) == len(copies.chosen):
         raise all_others(owners_of(copies.others))
     if not copies.readable:

@@ -55,6 +55,8 @@ class Summary:
     not_sent: int = 0
     """Left in the queue untouched: a stage before them had too many failures."""
     set_aside: int = 0
+    others: int = 0
+    """Left in the queue as they are another subscriber's: nothing was to be done with them."""
     unfinished: tuple[Unfinished, ...] = ()
     stopped: bool = False
     """A stage had too many failures."""
@@ -72,6 +74,7 @@ class Summary:
             "set_aside": self.set_aside,
             "not_sent": self.not_sent,
             "unfinished": len(self.unfinished),
+            **({"others": self.others} if self.others else {}),
             **({"unseen": self.unseen} if self.unseen else {}),
         }
 
@@ -103,6 +106,7 @@ class Summary:
             removed=self.removed + other.removed,
             not_sent=self.not_sent + other.not_sent,
             set_aside=self.set_aside + other.set_aside,
+            others=self.others + other.others,
             unfinished=self.unfinished + other.unfinished,
             stopped=self.stopped or other.stopped,
             has_more=self.has_more or other.has_more,
@@ -135,7 +139,8 @@ def summarize(
         and not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
         is_by_answers=is_by_answers,
         not_sent=plan.count(Decision.SEND) - len(sent),
-        set_aside=plan.left_alone,
+        set_aside=plan.left_alone - plan.others,
+        others=plan.others,
         unfinished=tuple(open_),
         stopped=stopped,
     )

@@ -135,7 +135,8 @@ class RedriveInAwsOutcome:
     def is_everything_completed(self) -> bool:
         """Whether it is proven that nothing is left which the run should have handled. Dead letters that cannot be seen are no
         dead letters of the run when all of those were seen before, and are completed."""
-        mine = self.left.places.total() - self.left.places[RemainingKind.LATER]
+        places = self.left.places
+        mine = places.total() - places[RemainingKind.LATER] - places[RemainingKind.NOT_OURS]
         is_seen = self.left.hidden == 0 or self.backlog.unseen == 0
         return self.states is not None and not self.missing and mine == 0 and is_seen
 
@@ -201,7 +202,7 @@ def take_stock(
 
 
 def require_not_only_others(backlog: Backlog) -> None:
-    """Raises PartlyFailed, with the owners' names, when all that was seen is not this environment's."""
+    """Raises NotOurs, with the owners' names, when all that was seen is not this environment's."""
     if backlog.others and backlog.others == backlog.set_aside:
         raise all_others(backlog.owners)
 

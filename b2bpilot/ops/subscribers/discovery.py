@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.change_sets import deployed
 from b2bpilot.aws.consumers import Consumer, consumers_of
 from b2bpilot.aws.function_settings import event_invoke, function_settings
@@ -16,7 +17,7 @@ from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, as_listed, listed, subscriptions
-from b2bpilot.errors import AwsError, Refused
+from b2bpilot.errors import AwsError, NotFound, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
@@ -119,14 +120,19 @@ def is_taken(environment: Environment, name: str) -> bool:
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
     """Return what commands about its dead letters need. Raises Refused where it has no single dead-letter queue of its own,
-    or one that is out of reach, and AwsError where nobody can tell."""
+    or one that is out of reach, NotFound where that is gone, and AwsError where nobody can tell."""
     if subscriber.is_processor:
         return Recipient.of_stack(environment.stack)
     _require_within_reach(environment, subscriber)
     queue_arn = _dead_letter_queue(subscriber)
     url = url_of(environment.access.client("sqs", TIMEOUTS), queue_arn)
     if url is None:
-        raise Refused(f"the dead-letter queue of subscriber {subscriber.name} does not exist: {queue_arn}")
+        raise NotFound(
+            f"the dead-letter queue of subscriber {subscriber.name} does not exist: {queue_arn}",
+            hint="deploy its stack again; "
+            + our_command("verify", "--subscriber", subscriber.name)
+            + " says what else is missing",
+        )
     return Recipient(
         name=subscriber.name,
         topic_arn=environment.stack.topic_arn,

@@ -94,10 +94,13 @@ def submission_of(table: WholeTable, message: Asked) -> tuple[RowState, UserSubm
     return state, table.get_submission_by_message_id(message.message_id)
 
 
-def discarded_in(table: Table, messages: Iterable[Asked]) -> dict[Asked, str]:
-    """Return the messages that a person discarded, each with the run that did it. Raises DatabaseError."""
-    rows = rows_of(table, dict.fromkeys(messages))
-    return {one: row.discarded_by for one, row in rows.items() if row.discarded_by and not row.is_completed}
+def discarded_in(table: Table, messages: Iterable[Asked]) -> dict[str, list[str]]:
+    """Return the message_ids of those that a person discarded, by the run that did it. Raises DatabaseError."""
+    found: dict[str, list[str]] = {}
+    for one, row in rows_of(table, dict.fromkeys(messages)).items():
+        if row.discarded_by and not row.is_completed:
+            found.setdefault(row.discarded_by, []).append(one.message_id)
+    return found
 
 
 def old_rows_of(table: WholeTable, message_sids: Sequence[str]) -> set[str]:

@@ -107,6 +107,7 @@ def _starred(node: ast.expr) -> list[str]:
         "since": ["--since", "2026-11-23T19:45:01Z"],
         "CUTOVER.words": ["twilio", "cutover", "--to", "stack"],
         "service": ["--service", SID],
+        "whose": ["--subscriber", "analytics"],
         "more": ["--fallback", "https://example.com/fallback"],
     }
     return known[text]
@@ -127,6 +128,8 @@ def _likely(text: str) -> str:
         "group.sample": ID,
         "group.id": "G1",
         "chosen": "bash",
+        "owner": "analytics",
+        "str(plan.path)": RUN,
         "str(place)": "analytics",
         "one.folder": "/home/ana/analytics",
         "one.name": "analytics",

@@ -14,11 +14,18 @@ import pytest
 
 from b2bpilot.aws.logs import LogLine
 from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.cli.dlq.group_view import next_steps
 from b2bpilot.cli.frame import remembered
 from b2bpilot.errors import DatabaseUnreachable
-from b2bpilot.ops.dead_letters.listing import show_dead_letter
+from b2bpilot.ops.dead_letters.causes import Cause, Group
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.listing import DeadLetterListing, show_dead_letter
+from b2bpilot.ops.dead_letters.peek import Peek
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.dead_letter import FailureKind
 from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.processing import submission_fields
 from tests.aws_clients import client
 from tests.cli.conftest import OUTPUTS, REGION, Result, Run, Staging
@@ -570,3 +577,29 @@ def test_who_keeps_no_dead_letters_is_no_failure_of_all_and_each_is_named(
     filtered = run("dlq", "list", "-e", "staging", "--subscriber", "billing", "--error", "nothing like it")
     assert filtered.stdout == "Subscriber billing: no dead letters match\n"
     assert "Subscriber billing: No dead letters match" in filtered.stderr
+
+
+def test_the_next_step_is_about_the_first_group_that_holds_any_of_ones_own() -> None:
+    """The biggest one was another subscriber's, and the redrive of one's own was not printed."""
+    theirs = Owner(ownership=Ownership.OTHER, name="function analytics")
+    seen: dict[str, Any] = {
+        "oldest": None,
+        "newest": None,
+        "expiry": None,
+        "cause": Cause(FailureKind.EXCEPTION, "x"),
+    }
+    groups = [
+        Group(id="G1", count=20, sample="theirs", owners={theirs: 20}, **seen),
+        Group(id="G2", count=4, sample="both", owners={theirs: 3}, **seen),
+    ]
+    look = Peek(found=[], names={}, saw=24, counters=Counters(visible=0, hidden=0, delayed=0))
+
+    def steps(*shown: Group) -> list[str]:
+        found = DeadLetterListing(look=look, groups=shown, database=None, database_error=None)
+        return [str(step) for step in next_steps(found, Selection())]
+
+    assert steps(*groups) == [
+        "Next: b2bpilot dlq show both",
+        "When the cause is fixed: b2bpilot dlq redrive --group G2",
+    ]
+    assert steps(groups[0]) == ["Next: b2bpilot dlq show theirs"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2bpilot.advice import Place, written
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
@@ -436,6 +438,25 @@ def test_dead_letters_of_another_environment_are_refused(
     with pytest.raises(Refused, match="not of environment prod"):
         require_same_origin(plan, other, force=False)
     require_same_origin(plan, other, force=True)
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+@pytest.mark.parametrize(("subscriber", "owner"), [("analytics", "processor"), (None, "analytics")])
+def test_dead_letters_of_another_subscriber_belong_into_its_own_queue(
+    tmp_path: Path, messages: list[dict[str, Any]], is_forced: bool, subscriber: str | None, owner: str
+) -> None:
+    """Forced, they lay where nothing sends them and nothing takes them out."""
+    queue, path = FakeQueue(messages), tmp_path / "a.jsonl"
+    theirs = replace(ORIGIN, subscriber=None if owner == "processor" else owner)
+    export_to_file(queue, path, ExportRequest(selection=Selection(), origin=theirs, now=NOW))
+    plan = planned_restore(FakeQueue(), tmp_path, str(path))
+
+    with pytest.raises(Refused) as raised:
+        require_same_origin(plan, replace(ORIGIN, subscriber=subscriber), force=is_forced)
+    place = Place(environment="staging", subscriber=subscriber)
+    assert written(raised.value.hint or "", place).endswith(
+        f"b2bpilot dlq restore -e staging --subscriber {owner} {path}"
+    )
 
 
 @pytest.mark.parametrize("text", ["nonsense\n", "{}\n", '{"schema_version": 2}\n', "[]\n"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from b2bpilot.ops.dead_letters.discard import (
     run_discard,
     write_plan,
 )
+from b2bpilot.ops.dead_letters.expression import Expression
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.marks import MarksOfRun, marks_of, take_back
 from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.dead_letters.restore import Restore, plan_restore
@@ -28,9 +31,11 @@ from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, Stage, read
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.discards import SeenRow, mark_discarded
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.owner import OURS, Owner, Ownership
 from b2bpilot.pipeline.processing import submission_fields
 from tests.events import message, received, sns_event
 from tests.fakes.dead_letters import ORIGIN, FaultyJournal, killed_at
@@ -265,14 +270,31 @@ def test_an_archive_of_a_version_without_marks_is_restored_as_before(
 
 
 def test_the_plan_counts_other_dead_letters_of_the_same_messages(database: DatabaseManager) -> None:
-    from b2bpilot.ops.dead_letters.expression import Expression
-    from b2bpilot.ops.dead_letters.filters import Selection
-
     one = message(params={"Body": "spam"})
     edited = message(message_id=one.message_id, params={"Body": "no spam"})
     queue = FakeQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
     found = peek(queue, now=NOW, selection=Selection(where=Expression.parse("params.Body == 'spam'")))
     assert (len(found.found), found.copies_left) == (2, 2)
+
+
+@pytest.mark.parametrize("owner", [Ownership.OTHER, Ownership.GONE])
+def test_another_subscriber_s_dead_letter_is_no_copy_of_ours(owner: Ownership) -> None:
+    """The mark of a discard keeps back what is to be stored in our table, and nothing of theirs."""
+    one = message()
+
+    def judge(dead_letter: DeadLetter) -> DeadLetter:
+        is_ours = dead_letter.failure.text == "ours"
+        return replace(
+            dead_letter, owner=OURS if is_ours else Owner(ownership=owner, name="function billing")
+        )
+
+    def dead_of(error: str) -> dict[str, Any]:
+        return received(sns_event(one), ErrorMessage=("String", error))
+
+    queue = FakeQueue([dead_of("ours"), dead_of("theirs"), dead_of("theirs")], judge=judge)
+    for group, size in (("G1", 2), ("G2", 1)):
+        found = peek(queue, now=NOW, selection=Selection(group=group))
+        assert (len(found.found), found.copies_left) == (size, 0)
 
 
 class FaultyMarks:

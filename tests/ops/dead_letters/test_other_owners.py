@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from b2bpilot.errors import AwsError, PartlyFailed
+from b2bpilot.errors import AwsError, NotOurs, PartlyFailed
 from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
@@ -108,7 +108,7 @@ def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
     deployment = Deployment([of(BILLING), of(BILLING)])
     with redrive(deployment, Rows(deployment)) as run:
         plan = run.next_plan()
-        with pytest.raises(PartlyFailed, match="2 of function billing"):
+        with pytest.raises(NotOurs, match="2 of function billing"):
             require_something_to_do(plan)
 
 
@@ -126,8 +126,19 @@ def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int
 
     assert (plan.acting, plan.has_more, summary.completed) == (6, True, 6)
     assert plan.owners() == {BILLING: in_front - 3}
-    assert summary.set_aside == in_front
+    assert (summary.set_aside, summary.others) == (3, in_front - 3)
     assert len(deployment.waiting) == in_front + 2
+
+
+@pytest.mark.parametrize(("owner", "is_everything"), [(BILLING, True), (GONE, False)])
+def test_what_is_known_to_be_somebody_elses_leaves_the_work_done(owner: Owner, is_everything: bool) -> None:
+    """What may be adopted, or has no known owner, may be ours: with that it is not all done."""
+    deployment = Deployment([dead_letter(), of(owner), of(owner)])
+
+    summary = whole(deployment, InvokeRoute(deployment))
+
+    assert (summary.completed, summary.everything_completed) == (1, is_everything)
+    assert summary.counts().get("others", 0) == (2 if is_everything else 0)
 
 
 def test_others_behind_the_last_of_ours_are_not_more_to_do() -> None:
@@ -141,17 +152,17 @@ def test_others_behind_the_last_of_ours_are_not_more_to_do() -> None:
 
 
 def test_what_may_be_adopted_is_said_with_the_option() -> None:
-    with pytest.raises(PartlyFailed) as raised:
+    with pytest.raises(NotOurs) as raised:
         require_something_to_do(left_to({GONE: 1}))
     assert f"--adopt {ARN}" in str(raised.value.hint)
 
 
 def test_nobody_says_that_what_may_be_ours_is_not() -> None:
     unknown = Owner(ownership=Ownership.UNKNOWN, name="it names no subscription")
-    with pytest.raises(PartlyFailed) as raised:
+    with pytest.raises(NotOurs) as raised:
         require_something_to_do(left_to({BILLING: 1, unknown: 1}))
 
     assert str(raised.value) == (
         "nothing there is known to be this environment's. 1 of function billing; "
-        "1 whose owner is unknown: it names no subscription"
+        "1 whose owner is unknown: it names no subscription. Nothing was changed"
     )
