@@ -235,14 +235,13 @@ def _title(step: MigrationStep) -> str:
 
 def _gone(step: MigrationStep) -> str:
     """A table that is there is not made again: its columns are added by hand."""
-    from b2bpilot.ops.migrations.lost_columns import bringing_back
     from b2bpilot.ops.migrations.schema import Presence
     from b2bpilot.ops.migrations.statements import NewTable
 
     makes = step.statement.makes
     if step.presence is not Presence.DIFFERENT or not isinstance(makes, NewTable):
         return _title(step)
-    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {bringing_back(makes, step.lacking)}"
+    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {step.remedy.removeprefix('run ')}"
 
 
 def _is_unique(step: MigrationStep) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from b2bpilot.advice import Words
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
@@ -39,11 +38,13 @@ TO_RUN = frozenset({MigrationState.PENDING, MigrationState.INTERRUPTED, Migratio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationStep:
-    """A statement to run, and what is there now in the place of what it makes. `lacking` are the columns that are not."""
+    """A statement to run, and what is there now in the place of what it makes. `lacking` are the columns that are not, and
+    `remedy` says what to do about them where the statement does not make them."""
 
     statement: MigrationStatement
     presence: Presence
     lacking: tuple[str, ...]
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,12 @@ def require_sound(plan: MigrationPlan) -> None:
 
 def _migration(file: MigrationFile, entry: LedgerEntry | None, schema: Schema) -> Migration:
     steps = tuple(
-        MigrationStep(statement=statement, presence=presence, lacking=schema.lacking(statement.makes))
+        MigrationStep(
+            statement=statement,
+            presence=presence,
+            lacking=schema.lacking(statement.makes),
+            remedy=bringing_back(schema, statement.makes) if presence is Presence.DIFFERENT else "",
+        )
         for statement in file.statements
         if (presence := schema.presence(statement.makes)) is not Presence.THERE
     )
@@ -180,7 +186,9 @@ def _require_ours(step: MigrationStep) -> None:
         case NewTable():
             raise MigrationFailed(
                 f"table {makes.table} exists, but lacks {', '.join(step.lacking)}. Nothing was run",
-                hint=_hint_on(makes, step.lacking),
+                hint=f"if the table is this pipeline's, {step.remedy}; then "
+                + table_named(makes.table).command()
+                + " again",
             )
         case NewColumns():
             raise MigrationFailed(
@@ -198,9 +206,3 @@ def _require_ours(step: MigrationStep) -> None:
             )
         case _:
             assert_never(makes)
-
-
-def _hint_on(makes: NewTable, lacking: tuple[str, ...]) -> Words:
-    table, remedy = table_named(makes.table), bringing_back(makes, lacking)
-    run = "run " if table is SUBMISSIONS else ""
-    return f"if the table is this pipeline's, {run}{remedy}; then " + table.command() + " again"

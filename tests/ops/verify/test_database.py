@@ -130,6 +130,28 @@ def test_a_column_of_the_first_migration_is_brought_back_by_the_printed_statemen
     assert f'{statement}" && b2bpilot migrate' in str(found.fix)
 
 
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [("body", ["B2B150", "B2B083"]), ("params", ["B2B150"]), ("message_id", ["B2B078"])],
+)
+def test_a_renamed_column_gets_its_name_back(database_url: str, column: str, codes: list[str]) -> None:
+    """What it held is there, so nobody is sent to a backup, and no empty column is made beside it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {column} TO {column}_x".encode())
+
+    found = look([*CODES, "B2B150"], at(database_url))
+    back = f"ALTER TABLE {TABLE} RENAME COLUMN {column}_x TO {column}"
+
+    for one in (found[code] for code in codes):
+        assert f"{column} may have been renamed to {column}_x" in one.seen
+        assert f'-c "{back}" && b2bpilot migrate' in str(one.fix)
+        assert "ADD COLUMN" not in f"{one.seen}{one.fix}"
+        assert "backup" not in one.seen
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(back.encode())
+    assert red(database_url) == {}
+
+
 @breaks("B2B078")
 def test_a_column_that_holds_no_text_is_found_and_no_command_is_offered(database_url: str) -> None:
     found = broken(

@@ -95,6 +95,24 @@ def test_a_column_that_migrate_makes_again_leads_there(database_url: str, role: 
     assert str(found.fix).startswith("b2bpilot migrate ")
 
 
+@breaks("B2B150")
+def test_between_two_columns_that_may_be_the_lost_one_a_person_chooses(database_url: str, role: str) -> None:
+    run(
+        database_url,
+        f"ALTER TABLE {TABLE} RENAME COLUMN body TO wording",
+        f'ALTER TABLE {TABLE} ADD COLUMN "A note" text',
+    )
+
+    found = looked_at(database_url, role=role)["B2B150"]
+
+    assert f"if so, ALTER TABLE {TABLE} RENAME COLUMN wording TO body or" in found.seen
+    assert (
+        f"if not, ALTER TABLE {TABLE} ADD COLUMN body text, and what was in body is in a backup" in found.seen
+    )
+    assert '"A note"' in found.seen
+    assert found.fix is None
+
+
 def test_one_fault_has_one_code(database_url: str, role: str) -> None:
     run(database_url, f"ALTER TABLE {TABLE} DROP COLUMN message_id")
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
-from b2bpilot.ops.verify.checks.database.schema import COLUMN, MIGRATE, NAME, by_hand
+from b2bpilot.ops.verify.checks.database.schema import COLUMN, NAME, bringing_back_command
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import fitness, table
 
@@ -46,12 +46,9 @@ def _takes_every_message(deployment: Deployment) -> Answer:
         return answer
     what = "column" if len(names) == 1 else "columns"
     told = f"{NAME} has no {what} {', '.join(names)}: messages are refused for it"
-    if lost.statement:
-        told += f" ({lost.statement}; what was in there is in a backup alone)"
-    return fails(
-        told if answer.is_true else f"{told}; {answer.seen}",
-        fix=by_hand(lost.statement) if lost.statement else MIGRATE,
-    )
+    if lost.told:
+        told += f" ({lost.told})"
+    return fails(told if answer.is_true else f"{told}; {answer.seen}", fix=bringing_back_command(lost))
 
 
 def _whose(fitness: Fitness, topic: FitnessTopic) -> str:

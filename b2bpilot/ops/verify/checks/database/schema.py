@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import MigrationFailed, PilotError
@@ -13,6 +14,9 @@ from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.table import plan, table
 from b2bpilot.pipeline.dsn import role_of
 from b2bpilot.plural import many
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.migrations.lost_columns import LostColumns
 
 NAME = "b2b_pilot_user_submissions"
 COLUMN = "message_id"
@@ -29,6 +33,13 @@ DATABASE_URL = (
 def by_hand(statement: str) -> Words:
     """Return the command that runs a statement which no migration has, and then migrates."""
     return f'psql "{DATABASE_URL}" -c "{statement}" && ' + MIGRATE
+
+
+def bringing_back_command(lost: LostColumns) -> Words:
+    """Return the command that brings back columns which are gone; none where a person has to choose."""
+    if lost.needs_choice:
+        return ""
+    return by_hand(lost.statement) if lost.statement else MIGRATE
 
 
 REPLACE_INDEX = by_hand(f"DROP INDEX CONCURRENTLY {INDEX}")
@@ -85,10 +96,18 @@ def _table_exists(deployment: Deployment) -> Answer:
 def _column_exists(deployment: Deployment) -> Answer:
     category = table(deployment).schema.columns.get(COLUMN)
     if category is None:
-        return fails(f"{NAME} has no column {COLUMN}")
+        return _identity_gone(deployment)
     if category != "S":
         return fails(f"column {COLUMN} does not hold text: rename it, then migrate", fix="")
     return holds("it holds text")
+
+
+def _identity_gone(deployment: Deployment) -> Answer:
+    """Under its old name it is who each row is: `migrate` would make an empty one beside it."""
+    from b2bpilot.ops.migrations.lost_columns import lost_columns
+
+    told, lost = f"{NAME} has no column {COLUMN}", lost_columns(table(deployment).schema)
+    return fails(f"{told} ({lost.told})", fix=bringing_back_command(lost)) if lost.told else fails(told)
 
 
 def _index_exists(deployment: Deployment) -> Answer:
@@ -122,8 +141,8 @@ def _ledger_sound(deployment: Deployment) -> Answer:
     try:
         require_sound(found)
     except MigrationFailed as exc:
-        lost = lost_columns(table(deployment).schema).statement
-        return fails(told(exc, deployment, "; "), fix=by_hand(lost) if lost else "")
+        lost = lost_columns(table(deployment).schema)
+        return fails(told(exc, deployment, "; "), fix=bringing_back_command(lost) if lost.told else "")
     except PilotError as exc:
         return fails(told(exc, deployment, "; "), fix="")
     return holds(f"{many(len(found.migrations), 'migration')}, all of them this version's")
