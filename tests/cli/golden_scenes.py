@@ -267,6 +267,7 @@ def a_story(name: str, *, dead_letters: int = 0, fails: bool = False) -> Subscri
         f"arn:aws:lambda:eu-west-1:123456789012:function:{name}-b2b-pilot-prod", policy=policy
     )
     trace = SubscriberTrace(
+        message_id=IDS[2],
         subscriber=Subscriber(name=name, kind=SubscriberKind.FUNCTION, subscription=one),
         log=InquiryAnswer(error="AWS denied logs:FilterLogEvents")
         if dead_letters

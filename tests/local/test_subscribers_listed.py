@@ -92,6 +92,7 @@ def test_a_message_is_told_at_each_subscriber(ask: Ask, subscribed: Subscribed) 
         return named if all(one["log"] for one in found) else {}
 
     named = eventually(told, "the logs of both")
+    steps = ask("inspect", sent)["inspection"]["next"]
     sqs.purge_queue(QueueUrl=url)
     assert sorted(named) == ["analytics", "archive"]
     assert [named[name]["delivers"] for name in ("analytics", "archive")] == [True, True]
@@ -99,6 +100,41 @@ def test_a_message_is_told_at_each_subscriber(ask: Ask, subscribed: Subscribed) 
     assert named["archive"]["text"].startswith("its filter policy lets it through; its log: stored")
     assert named["archive"]["text"].endswith("; 1 dead letter of it")
     assert [named[name]["command"] for name in ("analytics", "archive")] == [None, None]
+    redrive = f"b2bpilot dlq redrive -e local --subscriber archive --message-id {sent}"
+    assert steps == [f"fix the cause at archive, then: {redrive}"]
+
+
+@pytest.fixture
+def shut_out(subscribed: Subscribed) -> Iterator[None]:
+    """archive's queue and its dead-letter queue let nobody in; as they were at the end."""
+    sqs, kept = subscribed.client("sqs"), {}
+    for name in ("archive-b2b-pilot-local", "archive-b2b-pilot-local-dlq"):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        kept[url] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    yield
+    for url, policy in kept.items():
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+@pytest.mark.usefixtures("shut_out")
+def test_who_can_receive_nothing_is_unhealthy_and_gets_what_it_missed_by_a_backfill(
+    ask: Ask, subscribed: Subscribed
+) -> None:
+    """The processor stored it, so that Twilio is not asked for it."""
+    sent = ask("publish", "--wait", "30s")["published"]["message_id"]
+    eventually(lambda: subscribed.analytics.stored(sent), f"{sent} at analytics")
+    listed = {one["name"]: one for one in ask("subscribers")["subscriptions"]}["archive"]
+    steps = " ".join(ask("inspect", sent)["inspection"]["next"])
+    checks = {one["code"]: one for one in ask("verify", "--only", "topic")["checks"]}
+    backfill = "b2bpilot subscribers backfill -e local archive --since "
+
+    assert listed["verdict"] == "unhealthy"
+    commands = [one["command"] for one in listed["problems"]]
+    assert commands == ["b2bpilot verify -e local --subscriber archive"] * 2 + [f"{backfill}24h"]
+    assert backfill in steps
+    assert f"message.message_id == '{sent}'" in shlex.split(steps)
+    assert checks["B2B039"]["mend"] == f"{backfill}24h"
 
 
 def test_a_subscriber_s_failure_is_named_with_the_command_that_shows_it(

@@ -163,6 +163,8 @@ def _told(
         *_about_retries(evidence, question, context),
     ]
     evidence = replace(evidence, asked=[*asked, *more])
+    diagnosis, subscribers = diagnose(evidence), _subscribers(traced, evidence)
+    steps = [step for one in subscribers.value or () for step in one.next_steps(row)]
     return Inspection(
         message_id=question.message_id,
         found_as=found_as,
@@ -171,10 +173,10 @@ def _told(
         asked=_once_each([_database(problem), *evidence.asked]),
         moments=timeline(evidence.asked, evidence.attempts, row),
         attempts=evidence.attempts,
-        diagnosis=diagnose(evidence),
+        diagnosis=replace(diagnosis, next_steps=[*diagnosis.next_steps, *steps]),
         since=question.since,
         until=question.until,
-        subscribers=_subscribers(traced, evidence),
+        subscribers=subscribers,
     )
 
 

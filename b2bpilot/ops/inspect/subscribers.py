@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 
 from b2bpilot.advice import Words, our_command
@@ -37,6 +38,7 @@ SECONDS = 20.0
 class SubscriberTrace:
     """What one of them knows of the message. `log` and `dead_letters` hold why they were not looked at."""
 
+    message_id: str
     subscriber: Subscriber
     log: InquiryAnswer[SourceAnswer]
     dead_letters: InquiryAnswer[int]
@@ -74,6 +76,26 @@ class SubscriberStory:
         which = ("--message-id", first.message_id) if first.message_id else ("--level", "error")
         since = f"{first.at:%Y-%m-%dT%H:%M}Z"
         return our_command("logs", "--subscriber", self.trace.subscriber.name, *which, "--since", since)
+
+    def next_steps(self, row: UserSubmission | None) -> Iterator[Words]:
+        """Return what brings the message to this subscriber. A log that does not name it proves nothing of code that logs no id: who
+        has got it is told so."""
+        message_id, waiting = self.trace.message_id, self.trace.dead_letters.value
+        if waiting:
+            yield (
+                f"fix the cause at {self.name}, then: "
+                + our_command("dlq", "redrive", "--subscriber", self.name, "--message-id", message_id)
+            )
+        has_no_trace = waiting == 0 and self.trace.log.value is not None and not self.events
+        if self.delivers and has_no_trace and row is not None:
+            since, only = (
+                f"{row.created_at.astimezone(UTC):%Y-%m-%dT%H:%M}Z",
+                f"message.message_id == '{message_id}'",
+            )
+            yield (
+                f"if {self.name} has not got it: "
+                + our_command("subscribers", "backfill", self.name, "--since", since, "--where", only)
+            )
 
     def in_words(self) -> str:
         return f"{self._filter()}; {self._log()}; {self._dead_letters()}"
@@ -122,7 +144,12 @@ def traces(environment: Environment, question: MessageQuestion) -> list[Subscrib
         for one in others_among(environment, listed)
     ]
     return [
-        SubscriberTrace(subscriber=one, log=log.answer(), dead_letters=dead_letters.answer())
+        SubscriberTrace(
+            message_id=question.message_id,
+            subscriber=one,
+            log=log.answer(),
+            dead_letters=dead_letters.answer(),
+        )
         for one, log, dead_letters in asked
     ]
 

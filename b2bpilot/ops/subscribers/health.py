@@ -56,6 +56,8 @@ class SubscriptionReport:
     subscription: Subscription
     is_processor: bool
     permission: Permission
+    is_losing: bool = False
+    """Whether SNS can write no dead letter of it, so that what it cannot deliver is nowhere."""
     problems: tuple[Reason, ...]
     doubts: tuple[Reason, ...]
     remarks: tuple[Reason, ...]
@@ -95,6 +97,7 @@ def report(
         subscription=subscription,
         is_processor=is_processor,
         permission=endpoint.permission,
+        is_losing=any(True for _ in _redrive_refused(subscription, redrive)),
         problems=tuple(problems),
         doubts=tuple(doubts),
         remarks=tuple(remarks),

@@ -56,6 +56,11 @@ READERS: Mapping[str, tuple[Callable[..., ResourcePolicy], str]] = {
 }
 
 
+def backfill_command(name: str) -> Command:
+    """Name the command that sends a subscriber what it missed in the last day."""
+    return our_command("subscribers", "backfill", name, "--since", "24h")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriberReport:
     """A subscriber, whether it can receive, and what became of what it received."""
@@ -68,7 +73,7 @@ class SubscriberReport:
     @property
     def problems(self) -> tuple[Reason, ...]:
         """What can be received and waits as dead letters is unhealthy, too."""
-        return (*self.report.problems, *self._dead_letters())
+        return (*self._with_commands(), *self._dead_letters(), *self._lost())
 
     @property
     def doubts(self) -> tuple[Reason, ...]:
@@ -79,6 +84,20 @@ class SubscriberReport:
     @property
     def health(self) -> Health:
         return health_of(self.problems, self.doubts)
+
+    def _with_commands(self) -> Iterator[Reason]:
+        """What has no command of its own, `verify` tells with all that is wrong beside it."""
+        whose = () if self.subscriber.is_processor else ("--subscriber", self.subscriber.name)
+        for one in self.report.problems:
+            yield one if one.command else Reason(text=one.text, command=our_command("verify", *whose))
+
+    def _lost(self) -> Iterator[Reason]:
+        """The processor stores it all the same: from its rows it can be sent once more, to this one only."""
+        if self.report.is_losing and not self.subscriber.is_processor:
+            yield Reason(
+                text="what it missed is sent to it alone, when it can receive again",
+                command=backfill_command(self.subscriber.name),
+            )
 
     def _dead_letters(self) -> Iterator[Reason]:
         if number := self.backlog.dead_letters:
@@ -128,7 +147,7 @@ def report_on_topic(environment: Environment, *, now: datetime) -> TopicReport:
         runs = pool.submit(failed_runs, found, environment, now=now, timeouts=TIMEOUTS)
         oldest = pool.submit(ages, queues, environment, now=now, timeouts=TIMEOUTS)
         backlogs = [pool.submit(backlog, one, environment, timeouts=TIMEOUTS) for one in found]
-        reports = pool.map(lambda one: _report(one.subscription, environment), found)
+        reports = pool.map(lambda one: judged(one.subscription, environment), found)
         counted, error = counts.result()
         return TopicReport(
             reports=tuple(
@@ -154,24 +173,29 @@ def _absence(
     return absence(answer.value, [one.subscription for one in found], environment)
 
 
-def _report(subscription: Subscription, environment: Environment) -> SubscriptionReport:
+def judged(
+    subscription: Subscription, environment: Environment, *, timeouts: Timeouts = TIMEOUTS
+) -> SubscriptionReport:
+    """Report on one subscription: what `subscribers` and `verify` say of it is the same."""
     access, topic_arn = environment.access, subscription.topic_arn or environment.stack.topic_arn
     target = subscription.redrive_target_arn
     return report(
         subscription,
         environment.stack,
-        endpoint=_read_permission(subscription.protocol, subscription.endpoint, access, topic_arn),
-        redrive=_read_permission("sqs" if target else "", target or "", access, topic_arn),
+        endpoint=_read_permission(subscription.protocol, subscription.endpoint, access, topic_arn, timeouts),
+        redrive=_read_permission("sqs" if target else "", target or "", access, topic_arn, timeouts),
     )
 
 
-def _read_permission(protocol: str, arn: str, access: AwsAccess, topic_arn: str) -> PermissionReading:
+def _read_permission(
+    protocol: str, arn: str, access: AwsAccess, topic_arn: str, timeouts: Timeouts
+) -> PermissionReading:
     """An endpoint that is no function and no queue has no policy; whether it answers, SNS alone knows."""
     if protocol not in READERS:
         return PermissionReading(permission=Permission.NOT_NEEDED)
     read_policy, action = READERS[protocol]
     try:
-        policy = read_policy(access, arn, timeouts=TIMEOUTS)
+        policy = read_policy(access, arn, timeouts=timeouts)
     except AwsError as exc:
         return PermissionReading(permission=Permission.UNKNOWN, error=str(exc))
     if not policy.exists:
