@@ -105,7 +105,11 @@ def test_what_is_unknown_is_null_for_programs(run: Run, queue: str) -> None:
     status = run("status", *ENV, "-o", "json").document["status"]
     assert (status["redriver"], status["reserved_concurrency"]) == (None, None)
     unanswered = {one["source"] for one in status["unanswered"]}
-    assert unanswered == {"the redriver's mapping", "the processor's reserved concurrency"}
+    assert unanswered == {
+        "the redriver's mapping",
+        "the processor's reserved concurrency",
+        "the message queue",
+    }
     assert (status["dead_letters"]["depth"], status["rows"]["by_status"], status["alarms"]) == (0, {}, [])
 
 
@@ -165,9 +169,8 @@ def test_what_is_over_stands_under_earlier_and_does_not_count_for_the_exit_code(
     shown = run("status", *ENV).stdout
     lines = shown.splitlines()
     place = lines.index("Earlier: seen in this period, but not recently")
-    assert lines[place + 1].startswith(
-        "1. 2 messages that SNS could not deliver; 5 delivered since (last seen between "
-    )
+    assert lines[place + 1].startswith("1. 2 deliveries that failed, to the processor or another subscriber")
+    assert "; 5 delivered since (last seen between " in lines[place + 1]
     assert lines[place + 2] == "   b2bpilot subscribers -e staging"
     document = run("status", *ENV, "-o", "json").document["status"]
     assert (document["wrong"], [one["kind"] for one in document["earlier"]]) == ([], ["not_delivered"])

@@ -80,8 +80,9 @@ class PilotGroup(TyperGroup):
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
 
-    def format_help_text(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002  # as above
-        _write_help_text(self.help or "", formatter)
+    def format_help_text(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
+        """At the root nothing but the commands may take room: all of it fits a screen of forty rows."""
+        _write_help_text(self.help or "", formatter, is_apart=ctx.parent is not None)
 
     def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
         """At the root the commands come first: they are what is looked for."""
@@ -173,10 +174,11 @@ def _option(setting: Setting, *, hidden: bool) -> TyperOption:
     )
 
 
-def _write_help_text(text: str, formatter: HelpFormatter) -> None:
+def _write_help_text(text: str, formatter: HelpFormatter, *, is_apart: bool = True) -> None:
     """The example stands on a line of its own, however narrow the terminal is: broken, it could not be pasted."""
     told, example, command = text.partition(f"\n\n{EXAMPLE}")
-    formatter.write_paragraph()
+    if is_apart:
+        formatter.write_paragraph()
     with formatter.indentation():
         formatter.write_text(told)
         if example:

@@ -18,8 +18,13 @@ from b2bpilot.ops.subscribers.naming import resource_name
 
 SUBSCRIPTION = "AWS::SNS::Subscription"
 ENDPOINTS = {"lambda": "AWS::Lambda::Function", "sqs": "AWS::SQS::Queue"}
-ANEW = (our_command("local", "down"), our_command("local", "up", "--fresh", "--subscriber", "DIR"))
-"""The emulator reverts no drift."""
+ANEW = (
+    our_command("local", "down"),
+    our_command("local", "up", "--detach"),
+    our_command("local", "down"),
+    our_command("local", "up", "--detach", "--subscriber", "DIR"),
+)
+"""The emulator reverts no drift: one start without the folder deletes its stack, and the next makes it anew. Rows stay."""
 CHANGE_SET = "bring-back-the-subscription"
 NOTHING = DeployedWith(status="", parameters=(), capabilities=())
 CHANGING = "_IN_PROGRESS"
