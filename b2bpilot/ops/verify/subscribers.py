@@ -14,7 +14,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.recipient import PROCESSOR
+from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, others_among
 from b2bpilot.ops.subscribers.missing import (
@@ -65,11 +65,12 @@ def all_of(deployment: Deployment) -> list[Subscription]:
 
 
 def others(deployment: Deployment) -> list[Subscriber]:
-    """Return all subscribers that are not the stack's own. Raises AwsError."""
+    """Return all subscribers that are not the stack's own: what else of it is subscribed, B2B034 tells. Raises AwsError."""
     found: list[Subscriber] = deployment.ask(
         "subscribers", lambda: others_among(_environment(deployment), all_of(deployment))
     )
-    return found
+    stack = Recipient.of_stack(deployment.stack)
+    return [one for one in found if not stack.owns(one.subscription.endpoint)]
 
 
 def chosen(deployment: Deployment) -> list[Subscriber]:
