@@ -43,4 +43,5 @@ def test_nothing_else_makes_what_is_published() -> None:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Encoded"
     }
-    assert makers == {"b2bpilot/pipeline/message.py", "b2bpilot/pipeline/dead_letter.py"}
+    to_one_queue = "b2bpilot/pipeline/notification.py"
+    assert makers == {"b2bpilot/pipeline/message.py", "b2bpilot/pipeline/dead_letter.py", to_one_queue}

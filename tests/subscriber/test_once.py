@@ -279,7 +279,9 @@ def test_no_statement_outlasts_the_run_and_each_has_a_limit(
     found: list[Any] = []
     limit = "SELECT extract(epoch FROM current_setting('statement_timeout')::interval) * 1000"
     handler = make(then(lambda connection: found.append(connection.execute(limit).fetchone())))
-    with suppress(psycopg.errors.QueryCanceled, psycopg.errors.IdleInTransactionSessionTimeout):
+    with suppress(
+        psycopg.OperationalError
+    ):  # a statement or a session that is ended, or is not there any more
         handler(sns_event(message()), Context(milliseconds))
 
     assert milliseconds == 1 or [0 < one < milliseconds for (one,) in found] == [True]

@@ -44,7 +44,7 @@ def test_whatever_it_holds_yaml_reads_what_json_said(policy: dict[str, list[obje
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
         ("{'test': ['false']}", "it is not JSON"),
         ("[]", "it is not a JSON object"),
         ('"test"', "it is not a JSON object"),
