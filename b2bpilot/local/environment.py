@@ -37,7 +37,7 @@ from b2bpilot.local.state import (
 )
 from b2bpilot.local.subscribers.folder import SubscriberFolder
 from b2bpilot.local.subscribers.stacks import delete_others, deploy_subscriber
-from b2bpilot.local.timing import lease_seconds
+from b2bpilot.local.timing import lease_variable
 from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops import migrations
@@ -186,7 +186,7 @@ def _take(cleanup: ExitStack, home: Path) -> HomeLock:
 
 def _variables(double: TwilioDouble, time_scale: float) -> dict[str, str]:
     """What the functions are told beside the template's own."""
-    return {"TWILIO_API_URL": double.url, "LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}"}
+    return {"TWILIO_API_URL": double.url, **lease_variable(time_scale)}
 
 
 def _processes(

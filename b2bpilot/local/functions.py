@@ -25,7 +25,7 @@ from b2bpilot.local.runtime.shipping import Background, LogShipper
 from b2bpilot.local.stack import Stack, webhook_url
 from b2bpilot.local.subscribers.folder import SubscriberFolder
 from b2bpilot.local.subscribers.functions import as_it_is_now, with_subscribers
-from b2bpilot.local.timing import lease_seconds, least_pause_seconds
+from b2bpilot.local.timing import lease_variable, least_pause_seconds
 
 NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """The functions see no more of the user's AWS settings in files than in variables."""
@@ -60,16 +60,7 @@ def serving(
     The process has the account's variables and the served ones.
     """
     account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
-
-    lease = {"LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}"}
-
-    def configuration(name: str) -> FunctionConfiguration:
-        found = read_configuration(aws.functions, name)
-        if folder := served.folders.get(name):
-            return as_it_is_now(found, folder, account | lease)
-        return replace(found, environment={**account, **found.environment, **served.variables})
-
-    read = ConfigurationCache(configuration)
+    read = _configurations(aws, served, account, time_scale)
     changed = threading.Event()
     metrics = Metrics(changed=changed.set)
     filters = MetricsFromLogs(read_metric_filters(aws.logs), metrics)
@@ -103,6 +94,20 @@ def serving(
         _forget_the_question(logs, metrics, read(stack.outputs["WebhookFunctionName"]))
         background.start()
         yield
+
+
+def _configurations(
+    aws: LocalAws, served: Served, account: Mapping[str, str], time_scale: float
+) -> ConfigurationCache:
+    """How each function is set up now, with the variables that it gets: a subscriber's has none of ours."""
+
+    def configuration(name: str) -> FunctionConfiguration:
+        found = read_configuration(aws.functions, name)
+        if folder := served.folders.get(name):
+            return as_it_is_now(found, folder, {**account, **lease_variable(time_scale)})
+        return replace(found, environment={**account, **found.environment, **served.variables})
+
+    return ConfigurationCache(configuration)
 
 
 def _forget_the_question(logs: LogShipper, metrics: Metrics, webhook: FunctionConfiguration) -> None:

@@ -15,6 +15,11 @@ def lease_seconds(time_scale: float) -> float:
     return max(LONGEST_LEASE.total_seconds() / max(1, time_scale), LEAST_LEASE_SECONDS)
 
 
+def lease_variable(time_scale: float) -> dict[str, str]:
+    """Return what tells a function its longest lease, ours and a subscriber's alike."""
+    return {"LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}"}
+
+
 def least_pause_seconds(time_scale: float) -> float:
     """Return what a retry waits for at least: as on AWS, a dead run's lease is over before."""
     return lease_seconds(time_scale) * (min(RETRY_PAUSES) / LONGEST_LEASE)

@@ -29,7 +29,9 @@ sslmode=verify-full believes the CAs in rds.pem beside this file, unless it name
 `b2bpilot migrate --only deliveries --database-url URL`. Behind an SQS queue the event source mapping needs
 ReportBatchItemFailures: without it SQS deletes what failed.
 
-This file is b2bpilot's, and needs psycopg and nothing else. Do not edit it: a newer version replaces it.
+This file is b2bpilot's, and needs psycopg and nothing else. Do not edit it: a newer version replaces it. From top to bottom:
+the statements; `once` and OnceHandler, a record's way from its event to its outcome; Database, the deliveries over one
+connection; then functions that read an event, measure the time that is left, describe an error and open a connection.
 """
 
 from __future__ import annotations
@@ -426,16 +428,6 @@ class Database:
         return Cursor(connection, row_factory=tuple_row).execute(query, values)
 
 
-def outcome_of(result: str | Exception) -> str:
-    match result:
-        case str():
-            return result
-        case StillInProgress():
-            return "in_progress"
-        case _:
-            return "failed"
-
-
 def records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the records of an event. Raises NotReadable."""
     found = event.get("Records") if isinstance(event, Mapping) else None
@@ -452,6 +444,16 @@ def waits_for_the_answer(event: Mapping[str, Any]) -> bool:
     """Whether a redrive sent the event that reads the outcomes, and keeps its dead letter until it has."""
     mark = event.get("redrive")
     return isinstance(mark, dict) and "run_id" in mark and mark.get("accepted_only") is not True
+
+
+def outcome_of(result: str | Exception) -> str:
+    match result:
+        case str():
+            return result
+        case StillInProgress():
+            return "in_progress"
+        case _:
+            return "failed"
 
 
 def read(record: Mapping[str, Any], event: Mapping[str, Any] | None = None) -> Message:
@@ -480,6 +482,72 @@ def run_ids(event: object, record: object, envelope: object) -> dict[str, str]:
         known = [one for one in said if isinstance(one, str) and RUN_ID.fullmatch(one)]
         found |= {name: known[0]} if known else {}
     return found
+
+
+def _envelope(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what SNS has put around the message; None where the record holds the message itself. Raises NotReadable."""
+    if is_of_sqs(record):
+        document = _document(record.get("body"))
+        return document if document.get("Type") == "Notification" else None
+    notification = record.get("Sns")
+    if not isinstance(notification, dict):
+        raise NotReadable("a record has neither Sns nor body")
+    return notification
+
+
+def _part(holder: object, *names: str) -> object:
+    for name in names:
+        holder = holder.get(name) if isinstance(holder, Mapping) else None
+    return holder
+
+
+def _values(attributes: object, field_name: str) -> dict[str, str]:
+    """Return attributes by name; a binary one, which b2bpilot never writes, is left out."""
+    if not isinstance(attributes, dict | None):
+        raise NotReadable("the attributes are not an object")
+    return {
+        name: entry[field_name]
+        for name, entry in (attributes or {}).items()
+        if isinstance(entry, dict) and isinstance(entry.get(field_name), str)
+    }
+
+
+def _decoded(body: object, attributes: Mapping[str, str], runs: Mapping[str, str]) -> Message:
+    document = _document(body)
+    params = document.get("params")
+    if document.get("schema") != SCHEMA:
+        raise NotReadable(
+            f"the message's schema is not {SCHEMA}: it is none of b2bpilot's, or of a newer version"
+        )
+    if not isinstance(params, dict) or not all(isinstance(value, str) for value in params.values()):
+        raise NotReadable("params is not an object of strings")
+    try:
+        return Message(
+            message_id=str(uuid.UUID(document["message_id"])),
+            source=source if isinstance(source := document.get("source"), str) else "",
+            received_at=_moment(document["received_at"]),
+            test=document.get("test") is True,
+            params=params,
+            attributes=attributes,
+            sent_again_by=runs,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        raise NotReadable("message_id or received_at is missing or wrong") from None
+
+
+def _document(body: object) -> dict[str, Any]:
+    try:
+        found = json.loads(body) if isinstance(body, str) else None
+    except (ValueError, RecursionError):
+        raise NotReadable("the message is not JSON") from None
+    if not isinstance(found, dict):
+        raise NotReadable("the message is not a JSON object")
+    return found
+
+
+def _moment(text: str) -> datetime:
+    named = datetime.fromisoformat(text)
+    return (named if named.tzinfo else named.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def left_to(context: RemainingTime | None) -> timedelta:
@@ -575,69 +643,3 @@ def _in_secret(arn: str, environ: Mapping[str, str]) -> str:
     if lacking := [name for name, value in fields.items() if not value]:
         raise NotUsable(f"the secret has no DATABASE_URL, and nothing says {', '.join(lacking)}")
     return make_conninfo("", sslmode=environ.get("PGSSLMODE", "verify-full"), **fields)
-
-
-def _envelope(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what SNS has put around the message; None where the record holds the message itself. Raises NotReadable."""
-    if is_of_sqs(record):
-        document = _document(record.get("body"))
-        return document if document.get("Type") == "Notification" else None
-    notification = record.get("Sns")
-    if not isinstance(notification, dict):
-        raise NotReadable("a record has neither Sns nor body")
-    return notification
-
-
-def _part(holder: object, *names: str) -> object:
-    for name in names:
-        holder = holder.get(name) if isinstance(holder, Mapping) else None
-    return holder
-
-
-def _values(attributes: object, field_name: str) -> dict[str, str]:
-    """Return attributes by name; a binary one, which b2bpilot never writes, is left out."""
-    if not isinstance(attributes, dict | None):
-        raise NotReadable("the attributes are not an object")
-    return {
-        name: entry[field_name]
-        for name, entry in (attributes or {}).items()
-        if isinstance(entry, dict) and isinstance(entry.get(field_name), str)
-    }
-
-
-def _decoded(body: object, attributes: Mapping[str, str], runs: Mapping[str, str]) -> Message:
-    document = _document(body)
-    params = document.get("params")
-    if document.get("schema") != SCHEMA:
-        raise NotReadable(
-            f"the message's schema is not {SCHEMA}: it is none of b2bpilot's, or of a newer version"
-        )
-    if not isinstance(params, dict) or not all(isinstance(value, str) for value in params.values()):
-        raise NotReadable("params is not an object of strings")
-    try:
-        return Message(
-            message_id=str(uuid.UUID(document["message_id"])),
-            source=source if isinstance(source := document.get("source"), str) else "",
-            received_at=_moment(document["received_at"]),
-            test=document.get("test") is True,
-            params=params,
-            attributes=attributes,
-            sent_again_by=runs,
-        )
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-        raise NotReadable("message_id or received_at is missing or wrong") from None
-
-
-def _document(body: object) -> dict[str, Any]:
-    try:
-        found = json.loads(body) if isinstance(body, str) else None
-    except (ValueError, RecursionError):
-        raise NotReadable("the message is not JSON") from None
-    if not isinstance(found, dict):
-        raise NotReadable("the message is not a JSON object")
-    return found
-
-
-def _moment(text: str) -> datetime:
-    named = datetime.fromisoformat(text)
-    return (named if named.tzinfo else named.replace(tzinfo=UTC)).astimezone(UTC)

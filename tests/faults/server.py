@@ -6,21 +6,21 @@ import os
 import shlex
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 
+from b2bpilot.pipeline.waiting import try_until
 from tests.faults.deployment import DATABASE, Deployment
 
 OURS = "application_name LIKE 'b2bpilot/%'"
 SHORT_BODIES = "bodies_are_short"
 LONGEST_BODY = 30
-ATTEMPTS = 40
-PAUSE_SECONDS = 0.25
-"""A server that recovers from a crash refuses connections for a second or two."""
+LOCK_SECONDS = 3
+RECOVERED_SECONDS, PAUSE_SECONDS = 120.0, 0.25
+"""A server that recovers from a crash refuses connections for a second or two; a lock may be waited for many times."""
 
 
 def terminate_backends(deployment: Deployment, share: float = 1.0) -> None:
@@ -101,14 +101,10 @@ def lock_table(deployment: Deployment, seconds: float, until: threading.Event) -
 
 def execute(deployment: Deployment, statement: str) -> None:
     """Run it, again while the server recovers."""
-    for _ in range(ATTEMPTS):
-        try:
-            with deployment.connect() as connection:
-                connection.execute("SET lock_timeout = '3s'")
-                connection.execute(statement)
-        except psycopg.OperationalError as exc:
-            failed = exc
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return
-    raise failed
+
+    def run() -> None:
+        with deployment.connect() as connection:
+            connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            connection.execute(statement)
+
+    try_until(run, passes=psycopg.OperationalError, seconds=RECOVERED_SECONDS, pause_seconds=PAUSE_SECONDS)

@@ -42,7 +42,7 @@ def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float,
             or asked_at - healed_at > HIDDEN_SECONDS
         ):
             return Settled(seconds=asked_at - healed_at, unsettled=tuple(sorted(unsettled)))
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # between two reads of table and queue: who watches must not be the load
 
 
 def slowest_unhelped(evidence: Evidence, helped: set[str]) -> float | None:

@@ -154,7 +154,7 @@ def _deliver(message: Sent, params: dict[str, str], url: str, auth_token: str) -
         if message.is_accepted and call >= CALLS // 2:
             return
         if message.answers[-1] != 200:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)  # as Twilio lets time pass before it calls again
 
 
 def _post(url: str, auth_token: str, params: dict[str, str]) -> int:

@@ -21,15 +21,18 @@ import pytest
 import urllib3
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.cli.app import main
 from b2bpilot.local.state import EnvironmentState, read_state
 from b2bpilot.ops.subscribers.new_folder import Protocol
 from b2bpilot.pipeline.message import encode
+from tests.cli.conftest import Result
 from tests.events import message
 from tests.local.polling import eventually
 from tests.local.subscriber_folders import TestSubscriber, write_subscriber
 from tests.once import give_cluster
 from tests.poison import FOR_A_PROCESS
 
+Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
 HANDLER = "tests.local.functions.handler"
 SNS_MAY_SEND = json.dumps(
@@ -60,16 +63,20 @@ class Machine:
         assert state is not None
         return state
 
+    @property
+    def access(self) -> AwsAccess:
+        state = self.state
+        return AwsAccess(
+            region=state.region,
+            endpoint_url=state.endpoint_url,
+            access_key_id=state.access_key_id,
+            secret_access_key=state.secret_access_key,
+        )
+
     def client(self, service: str) -> Any:
         """One for all who ask: making one takes longer than most calls."""
         if service not in self.clients:
-            access = AwsAccess(
-                region=self.state.region,
-                endpoint_url=self.state.endpoint_url,
-                access_key_id=self.state.access_key_id,
-                secret_access_key=self.state.secret_access_key,
-            )
-            self.clients[service] = access.client(service, Timeouts(attempts=1))
+            self.clients[service] = self.access.client(service, Timeouts(attempts=1))
         return self.clients[service]
 
     def stack_output(self, name: str) -> str:
@@ -179,6 +186,21 @@ def subscribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subscribed]
     given = [f"--subscriber={each.folder}" for each in (analytics, archive)]
     with machine(folder / "home", *given) as found:
         yield Subscribed(found.home, found.process, found.clients, analytics=analytics, archive=archive)
+
+
+@pytest.fixture
+def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command line against the shared environment."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+    monkeypatch.setenv("B2BPILOT_ENV", "local")
+
+    def run(*arguments: str) -> Result:
+        capsys.readouterr()
+        exit_code = main(list(arguments))
+        captured = capsys.readouterr()
+        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
+
+    return run
 
 
 @dataclass

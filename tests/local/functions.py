@@ -18,9 +18,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     order = order.get("params", order)
     _write(order, {"begin": time.time(), "request_id": context.aws_request_id, "event": event})
     logger.info("Got an order", extra={"event": "ordered", "number": order.get("number")})
-    time.sleep(order.get("seconds", 0))
+    time.sleep(order.get("seconds", 0))  # the order: a run that lasts so long
     while "while" in order and Path(order["while"]).exists():
-        time.sleep(0.02)
+        time.sleep(
+            0.02
+        )  # the order, too: nothing but the file tells a function in another process that it may end
     if "fail" in order:
         raise RuntimeError(order["fail"])
     _write(order, {"end": time.time(), "request_id": context.aws_request_id, "number": order.get("number")})

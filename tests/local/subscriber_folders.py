@@ -38,7 +38,7 @@ def store(message, connection):
     if order == "exit":
         os._exit(3)
     while order == "wait" and ORDER.exists():
-        time.sleep(0.01)
+        time.sleep(0.01)  # until the order is taken back: nothing else tells another process
     _write(message_id=message.message_id, at="end", pid=os.getpid())
 
 

@@ -13,7 +13,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.ops import migrations
 from b2bpilot.pipeline.message import PilotMessage, encode
@@ -34,14 +33,7 @@ COMPLETED = """
 @pytest.fixture
 def queue(environment: Machine) -> Iterator[DeadLetterQueue]:
     """The dead-letter queue, empty before and after the test."""
-    state = environment.state
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-    found = OwnQueue.connect(environment.stack_output("DeadLetterQueueUrl"), access=access)
+    found = OwnQueue.connect(environment.stack_output("DeadLetterQueueUrl"), access=environment.access)
     found.subscription_arn = environment.stack_output("SubscriptionArn")
     environment.client("sqs").purge_queue(QueueUrl=environment.stack_output("DeadLetterQueueUrl"))
     yield found

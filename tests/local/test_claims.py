@@ -26,7 +26,6 @@ import psycopg
 import pytest
 
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.twilio.numbers import numbers, set_number_webhook
@@ -304,13 +303,7 @@ def stage(environment: Machine, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("claims")
     (folder / "editor.py").write_text(EDITOR)
     state = environment.state
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-    queue = OwnQueue.connect(environment.stack_output("DeadLetterQueueUrl"), access=access)
+    queue = OwnQueue.connect(environment.stack_output("DeadLetterQueueUrl"), access=environment.access)
     queue.subscription_arn = environment.stack_output("SubscriptionArn")
     with ExitStack() as stack:
         aws, twilio = Seam("claims", Aws()), Seam("claims", Twilio())

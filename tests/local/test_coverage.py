@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import subscriptions
 from b2bpilot.ops.environment import Environment, discover
 from b2bpilot.ops.recipient import PROCESSOR
@@ -98,14 +97,7 @@ def test_who_gets_what_is_what_the_emulator_delivers(environment: Machine) -> No
 
 def told(environment: Machine, topic: str) -> Environment:
     """The environment with this topic for its own."""
-    state = environment.state
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-    found = discover("local", access)
+    found = discover("local", environment.access)
     return replace(found, stack=replace(found.stack, topic_arn=topic))
 
 

@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from b2bpilot.cli.app import main
-from tests.cli.conftest import Result
-from tests.local.conftest import Machine
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
-    monkeypatch.setenv("B2BPILOT_ENV", "local")
-
-    def run(*arguments: str) -> Result:
-        exit_code = main(list(arguments))
-        captured = capsys.readouterr()
-        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
-
-    return run
+from tests.local.conftest import Machine, Run
 
 
 def test_it_shows_the_mode_and_the_way_to_another(run: Run) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.ops.environment import Environment, discover
 from b2bpilot.ops.runs.runs import list_runs
@@ -27,14 +26,7 @@ BILLING = "arn:aws:lambda:us-east-1:{account}:function:billing"
 
 @pytest.fixture(scope="module")
 def deployed(environment: Machine) -> Environment:
-    state = environment.state
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-    return discover("local", access)
+    return discover("local", environment.access)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ import psycopg
 import pytest
 
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing, Unsent
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.runs.record import RunState
@@ -62,13 +61,7 @@ class OwnQueue(DeadLetterQueue):
 
 @pytest.fixture
 def queue(pipeline: Machine) -> DeadLetterQueue:
-    access = AwsAccess(
-        region=pipeline.state.region,
-        endpoint_url=pipeline.state.endpoint_url,
-        access_key_id=pipeline.state.access_key_id,
-        secret_access_key=pipeline.state.secret_access_key,
-    )
-    found = OwnQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
+    found = OwnQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=pipeline.access)
     found.subscription_arn = pipeline.stack_output("SubscriptionArn")
     while dead_letters := found.receive(hidden_seconds=30, wait_seconds=0):
         found.delete(dead_letters)

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 
 from b2bpilot.aws.mappings import AS_DEPLOYED
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.errors import Refused
 from b2bpilot.ops.environment import Environment, discover
@@ -36,14 +35,7 @@ POISON = {"NumMedia": "many"}
 
 @pytest.fixture
 def deployed(environment: Machine) -> Environment:
-    state = environment.state
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-    return discover("local", access)
+    return discover("local", environment.access)
 
 
 @pytest.fixture

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from b2bpilot.cli.app import main
 from b2bpilot.pipeline.message import PilotMessage
-from tests.cli.conftest import Result
 from tests.events import message, sns_event
-from tests.local.conftest import Machine
+from tests.local.conftest import Machine, Run
 from tests.local.polling import eventually
 
-Run = Callable[..., Result]
 PROMISES = ("runs it again at", "retry possible", "waiting for a retry", "may try")
-
-
-@pytest.fixture
-def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run one command line against the local environment."""
-    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
-
-    def run(*arguments: str) -> Result:
-        capsys.readouterr()
-        exit_code = main([*arguments, "-e", "local"])
-        captured = capsys.readouterr()
-        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
-
-    return run
 
 
 @pytest.fixture

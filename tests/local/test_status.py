@@ -5,32 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from b2bpilot.cli.app import main
-from tests.cli.conftest import Result
-from tests.local.conftest import Machine
+from tests.local.conftest import Machine, Run
 from tests.local.polling import eventually
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run one command line against the local environment."""
-    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
-    monkeypatch.setenv("B2BPILOT_ENV", "local")
-
-    def run(*arguments: str) -> Result:
-        exit_code = main(list(arguments))
-        captured = capsys.readouterr()
-        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
-
-    return run
 
 
 @pytest.fixture

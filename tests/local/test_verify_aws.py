@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2bpilot.aws.mappings import EventSourceMapping
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.ops.verify.check import Status
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.breaking import breaks
@@ -23,14 +22,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """An environment of this module's own: others leave dead letters and failures behind."""
     folder = tmp_path_factory.mktemp("verify")
     with machine(folder / "home") as environment:
-        state = environment.state
-        access = AwsAccess(
-            region=state.region,
-            endpoint_url=state.endpoint_url,
-            access_key_id=state.access_key_id,
-            secret_access_key=state.secret_access_key,
-        )
-        yield opened(access, folder / "bytecode")
+        yield opened(environment.access, folder / "bytecode")
 
 
 @breaks("B2B088")

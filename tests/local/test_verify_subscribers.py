@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Status
@@ -25,14 +24,7 @@ def teams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teams]:
     """An environment of this module's own, with two subscribers that are right."""
     folder = tmp_path_factory.mktemp("subscribers")
     with machine(folder / "home") as environment:
-        state = environment.state
-        access = AwsAccess(
-            region=state.region,
-            endpoint_url=state.endpoint_url,
-            access_key_id=state.access_key_id,
-            secret_access_key=state.secret_access_key,
-        )
-        yield Teams(opened(access, folder / "bytecode"), home=environment.home).deploy()
+        yield Teams(opened(environment.access, folder / "bytecode"), home=environment.home).deploy()
 
 
 def test_subscribers_that_are_right_make_no_check_red(teams: Teams) -> None:

@@ -17,7 +17,7 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError, PilotError
-from b2bpilot.ops.asking import Inquiry, InquiryAnswer
+from b2bpilot.ops.asking import Inquiry, InquiryAnswer, T
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive_in_aws.switch import Switched, switched
 from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
@@ -119,40 +119,36 @@ def reading(
 ) -> Reading:
     """Ask all sources at once. Takes no longer than the slowest may; raises nothing that a source does."""
     stop = threading.Event()
-    stack, access = environment.stack, environment.access
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
-    queue = Inquiry(
-        lambda: dead_letters(
-            environment.queue(), wants_look=wanted.looks_at_dead_letters, now=now, stop=stop
-        ),
-        seconds=wanted.seconds,
-    )
+    failed_since = now - min(wanted.window, LOG_WINDOW)
+
+    def ask(source: Callable[[], T]) -> Inquiry[T]:
+        return Inquiry(source, seconds=wanted.seconds)
+
+    def look() -> DeadLetters:
+        wants_look = wanted.looks_at_dead_letters
+        return dead_letters(environment.queue(), wants_look=wants_look, now=now, stop=stop)
+
+    queue = ask(look)
     with _ended(queue, stop):
-        seconds = wanted.seconds
-        metrics = Inquiry(
-            lambda: wanted.counted or traffic(environment, window=wanted.window, now=now, timeouts=timeouts),
-            seconds=seconds,
+        metrics = ask(
+            lambda: wanted.counted or traffic(environment, window=wanted.window, now=now, timeouts=timeouts)
         )
-        refused = Inquiry(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
-        failed_since = now - min(wanted.window, LOG_WINDOW)
-        failures = Inquiry(lambda: _unpublished(environment, timeouts, since=failed_since), seconds=seconds)
-        dead_lettered = Inquiry(lambda: _dead_lettered(queue.answer(), table), seconds=seconds)
-        rows = Inquiry(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
-        proof = Inquiry(lambda: _proof(table), seconds=seconds)
-        reserved = Inquiry(lambda: _reserved(environment), seconds=seconds)
-        subscribed = Inquiry(
-            lambda: subscriptions(access, stack.topic_arn, timeouts=timeouts), seconds=seconds
+        refused = ask(lambda: _rejections(metrics.answer(), environment, timeouts))
+        failures = ask(lambda: _unpublished(environment, timeouts, since=failed_since))
+        dead_lettered = ask(lambda: _dead_lettered(queue.answer(), table))
+        rows = ask(lambda: _rows(table, environment, since=now - wanted.window))
+        proof = ask(lambda: _proof(table))
+        reserved = ask(lambda: _reserved(environment))
+        subscribed = ask(
+            lambda: subscriptions(environment.access, environment.stack.topic_arn, timeouts=timeouts)
         )
-        others = Inquiry(
-            lambda: other_subscribers(subscribed.answer(), environment, timeouts=timeouts), seconds=seconds
-        )
-        missing = Inquiry(
-            lambda: who_is_missing(subscribed.answer(), environment, timeouts=timeouts), seconds=seconds
-        )
-        ours = Inquiry(lambda: _alarms(environment, timeouts), seconds=seconds)
-        mapping = Inquiry(lambda: switched(environment), seconds=seconds)
-        waiting = Inquiry(lambda: _message_queue(environment, timeouts), seconds=seconds)
-        runs = Inquiry(lambda: _runs(home, environment), seconds=seconds)
+        others = ask(lambda: other_subscribers(subscribed.answer(), environment, timeouts=timeouts))
+        missing = ask(lambda: who_is_missing(subscribed.answer(), environment, timeouts=timeouts))
+        ours = ask(lambda: _alarms(environment, timeouts))
+        mapping = ask(lambda: switched(environment))
+        waiting = ask(lambda: _message_queue(environment, timeouts))
+        runs = ask(lambda: _runs(home, environment))
         return Reading(
             environment=environment,
             at=now,

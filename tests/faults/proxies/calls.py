@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None:
             control.count(fault.value)
         if trouble.delay_seconds:
-            time.sleep(trouble.delay_seconds)
+            time.sleep(trouble.delay_seconds)  # the slow network that was asked for
         control.wait_while_held()
         try:
             self._treat(call, fault)
