@@ -135,6 +135,11 @@ def queue_record(body: str | dict[str, Any], *, receive_count: int = 1) -> dict[
     }
 
 
+def enveloped_record(of: PilotMessage) -> dict[str, Any]:
+    """The same of a message in SNS's envelope: what comes without raw delivery."""
+    return queue_record(envelope(of))
+
+
 def raw_record(of: PilotMessage) -> dict[str, Any]:
     """The same of a message that was delivered raw, or sent by hand."""
     encoded = encode(of)

@@ -405,7 +405,9 @@ def test_the_example_of_a_help_is_one_line_that_can_be_pasted(
     for words in heads:
         lines = run(*words.split(), "-h").stdout.splitlines()
         if "  Example:" in lines:
-            assert lines[lines.index("  Example:") + 1].strip() in examples
+            example = lines[lines.index("  Example:") + 1].strip()
+            assert example in examples
+            assert "Example" not in example  # a second one on the next line would be a part of this command
         else:
             assert not any("Example" in line for line in lines)
 

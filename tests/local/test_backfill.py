@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from b2bpilot.cli.app import main
-from b2bpilot.ops.runs.record import RunState
+from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.runs.runs import list_runs
 from tests.events import message
 from tests.local.conftest import Deployment, Machine
@@ -103,9 +103,10 @@ def test_a_backfill_that_is_killed_and_resumed_delivers_the_same(
         stderr=subprocess.DEVNULL,
         env=environ,
     ) as process:
-        eventually(lambda: any(len(one.messages) > 50 for one in list_runs(environment.home)), "a part")
+        eventually(lambda: any(len(one.messages) > 50 for one in runs_to(stage, environment)), "a part")
         process.kill()
-    (record,) = (one for one in list_runs(environment.home) if one.state is RunState.INTERRUPTED)
+    (record,) = runs_to(stage, environment)
+    assert record.state is RunState.INTERRUPTED
     perhaps = {one.queue_message_id for one in record.messages.values() if one.is_unknown}
     assert 50 < len(record.messages) < 400
 
@@ -118,3 +119,9 @@ def test_a_backfill_that_is_killed_and_resumed_delivers_the_same(
     assert found.keys() == sent
     assert {message_id for message_id, times in found.items() if times > 1} <= perhaps
     stage.require_untouched()
+
+
+def runs_to(stage: Stage, environment: Machine) -> list[RunRecord]:
+    """The environment is shared: others' runs are in its folder, too."""
+    arn = stage.deployment.subscription_arn
+    return [one for one in list_runs(environment.home) if one.parameters.get("subscription") == arn]

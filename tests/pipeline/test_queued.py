@@ -17,7 +17,17 @@ from b2bpilot.pipeline.lease import LONGEST_LEASE, QUEUE_TRIES, queue_pause
 from b2bpilot.pipeline.message import decode, encode
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.queued import delivery_in, failed_of, is_from_queue, queue_records
-from tests.events import envelope, message, ours, queue_event, queue_record, raw_record, received, sns_event
+from tests.events import (
+    envelope,
+    enveloped_record,
+    message,
+    ours,
+    queue_event,
+    queue_record,
+    raw_record,
+    received,
+    sns_event,
+)
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:b2b-pilot-prod-MessageQueue-1"
 STALE_AFTER = timedelta(minutes=15)
@@ -35,7 +45,7 @@ def test_an_envelope_and_a_raw_message_are_the_same_message() -> None:
     sent = message()
     wrapped, raw = (
         delivery_in(queue_records(queue_event(record))[0])
-        for record in (queue_record(envelope(sent)), raw_record(sent))
+        for record in (enveloped_record(sent), raw_record(sent))
     )
     assert wrapped.message == raw.message == decode(encode(sent).body)
     assert wrapped.published_at is not None
@@ -49,7 +59,7 @@ def test_an_envelope_keeps_the_ids_that_sns_gave_it() -> None:
 
 
 def test_an_event_of_the_topic_is_none_of_the_queue() -> None:
-    assert is_from_queue(queue_event(queue_record(envelope(message()))))
+    assert is_from_queue(queue_event(enveloped_record(message())))
     assert not any(
         is_from_queue(one) for one in (sns_event(message()), {}, {"Records": []}, {"Records": [1]}, None, [])
     )
@@ -66,7 +76,7 @@ def test_an_event_of_the_topic_is_none_of_the_queue() -> None:
 )
 def test_only_what_another_run_is_at_work_on_stays(outcome: DeliveryOutcome, stays: bool) -> None:
     """A success deletes the message, while the run that has it may be dead."""
-    event = queue_event(record := queue_record(envelope(message())))
+    event = queue_event(record := enveloped_record(message()))
     assert failed(event, lambda _: outcome) == ([record["messageId"]] if stays else [])
 
 
@@ -74,7 +84,7 @@ def test_only_what_another_run_is_at_work_on_stays(outcome: DeliveryOutcome, sta
     "body", ["", "no JSON", "[]", "{}", '{"Type": "Notification"}', json.dumps(envelope(message()) | {"Message": "x"})]
 )  # fmt: skip
 def test_a_record_that_cannot_be_read_fails_alone(body: str) -> None:
-    sound = [queue_record(envelope(message())) for _ in range(2)]
+    sound = [enveloped_record(message()) for _ in range(2)]
     bad = queue_record(body)
     done: list[str] = []
 
@@ -87,7 +97,7 @@ def test_a_record_that_cannot_be_read_fails_alone(body: str) -> None:
 
 
 def test_a_record_whose_run_raises_fails_alone() -> None:
-    records = [queue_record(envelope(message())) for _ in range(3)]
+    records = [enveloped_record(message()) for _ in range(3)]
     outcomes = iter([DeliveryOutcome.STORED, DatabaseUnreachable("no answer"), DeliveryOutcome.STORED])
 
     def process(_: Delivery) -> DeliveryOutcome:
@@ -100,7 +110,7 @@ def test_a_record_whose_run_raises_fails_alone() -> None:
 
 
 def test_what_there_is_no_time_for_is_not_begun_and_stays() -> None:
-    records = [queue_record(envelope(message())) for _ in range(3)]
+    records = [enveloped_record(message()) for _ in range(3)]
     time = iter([True, False, False])
     begun: list[Delivery] = []
 
@@ -115,10 +125,10 @@ def test_what_there_is_no_time_for_is_not_begun_and_stays() -> None:
 
 @pytest.mark.parametrize("broken", [{}, {"messageId": ""}, {"messageId": None}])
 def test_a_batch_with_a_record_that_no_answer_could_keep_fails_as_a_whole(broken: dict[str, Any]) -> None:
-    record = queue_record(envelope(message()))
+    record = enveloped_record(message())
     del record["messageId"]
     with pytest.raises(MessageUnreadable, match="no messageId"):
-        queue_records(queue_event(queue_record(envelope(message())), record | broken))
+        queue_records(queue_event(enveloped_record(message()), record | broken))
 
 
 # ---- the timeline ----

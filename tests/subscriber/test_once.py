@@ -32,12 +32,21 @@ from b2bpilot.subscriber.once import (
     once,
     read,
 )
-from tests.events import message, ours, sns_event
+from tests.events import (
+    enveloped_record,
+    message,
+    ours,
+    queue_event,
+    queue_record,
+    raw_record,
+    sns_event,
+)
 from tests.pipeline.test_data_retention import statement
 from tests.pipeline.test_dead_letter import SENT, SHAPES
 from tests.subscriber.effects import Rows, insert
-from tests.subscriber.events import ACCEPTED_ONLY, REDRIVE, batch, enveloped, raw, record
 
+REDRIVE = {"redrive": {"run_id": "r1", "attempt": 1, "subscriber": "arn:its-function"}}
+ACCEPTED_ONLY = {"redrive": {"run_id": "r1", "attempt": 1, "accepted_only": True}}
 Make = Callable[..., OnceHandler]
 
 
@@ -172,17 +181,17 @@ def test_a_redrive_of_each_kind_of_dead_letter_proves_it_by_the_answer(
     assert rows.effects(SENT) == 1
 
 
-@pytest.mark.parametrize("wrap", [enveloped, raw])
+@pytest.mark.parametrize("wrap", [enveloped_record, raw_record])
 def test_a_batch_of_sqs_fails_by_the_record(make: Make, rows: Rows, wrap: Callable[..., Any]) -> None:
     good, bad, other = message(), message(), message(params={"Body": "bad"})
-    records = [wrap(good), record("no message"), wrap(other), wrap(good), wrap(bad)]
+    records = [wrap(good), queue_record("no message"), wrap(other), wrap(good), wrap(bad)]
 
     def body(message: Message, connection: psycopg.Connection) -> None:
         insert(message, connection)
         if message.params["Body"] == "bad":
             raise Boom
 
-    answer = make(body)(batch(*records))
+    answer = make(body)(queue_event(*records))
 
     assert answer["outcomes"] == ["stored", "failed", "failed", "duplicate", "stored"]
     assert answer["batchItemFailures"] == [
@@ -232,8 +241,8 @@ def test_success_would_delete_what_may_be_the_last_copy_of_a_leased_message(
     with pytest.raises(StillInProgress):
         handler(sns_event(leased, **beside))
 
-    in_a_batch = enveloped(leased)
-    assert handler(batch(in_a_batch)) == {
+    in_a_batch = enveloped_record(leased)
+    assert handler(queue_event(in_a_batch)) == {
         "batchItemFailures": [{"itemIdentifier": in_a_batch["messageId"]}],
         "outcomes": ["in_progress"],
     }
@@ -287,7 +296,7 @@ def test_no_statement_outlasts_the_run_and_each_has_a_limit(
     assert milliseconds == 1 or [0 < one < milliseconds for (one,) in found] == [True]
 
 
-@pytest.mark.parametrize("wrap", [enveloped, raw])
+@pytest.mark.parametrize("wrap", [enveloped_record, raw_record])
 def test_a_record_of_a_batch_is_not_begun_with_less_than_a_lease_left(
     make: Make, rows: Rows, caplog: pytest.LogCaptureFixture, wrap: Callable[..., Any]
 ) -> None:
@@ -296,7 +305,7 @@ def test_a_record_of_a_batch_is_not_begun_with_less_than_a_lease_left(
     records = [wrap(one) for one in sent]
     context = Context(100)
 
-    answer = make(insert)(batch(*records), context)
+    answer = make(insert)(queue_event(*records), context)
 
     assert answer == {
         "batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in records[1:]],
@@ -307,7 +316,11 @@ def test_a_record_of_a_batch_is_not_begun_with_less_than_a_lease_left(
     assert [(line["event"], line["message_id"]) for line in warned] == [
         ("not_begun", one.message_id) for one in sent[1:]
     ]
-    assert make(insert)(batch(*records), Context(50_000))["outcomes"] == ["duplicate", "stored", "stored"]
+    assert make(insert)(queue_event(*records), Context(50_000))["outcomes"] == [
+        "duplicate",
+        "stored",
+        "stored",
+    ]
 
 
 def test_a_message_that_hangs_leaves_the_others_unclaimed(make: Make, rows: Rows) -> None:
@@ -318,7 +331,7 @@ def test_a_message_that_hangs_leaves_the_others_unclaimed(make: Make, rows: Rows
         insert(message, connection)
         context._milliseconds = 400
 
-    answer = make(body)(batch(raw(hangs), raw(sound)), context)
+    answer = make(body)(queue_event(raw_record(hangs), raw_record(sound)), context)
 
     assert answer["outcomes"] == ["stored", "failed"]
     assert (rows.effects(sound), rows.delivery(sound)) == (0, None)
@@ -474,9 +487,9 @@ def test_a_database_that_cannot_be_reached_fails_each_record_of_a_batch(
     make: Make, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
-    records = [raw(message()), raw(message())]
+    records = [raw_record(message()), raw_record(message())]
 
-    answer = make(insert)(batch(*records))
+    answer = make(insert)(queue_event(*records))
 
     assert answer["batchItemFailures"] == [{"itemIdentifier": one["messageId"]} for one in records]
 
@@ -527,7 +540,7 @@ def test_each_line_names_the_message_and_the_subscriber_and_nothing_of_what_was_
         handler.body = insert
         for _ in range(2):
             handler(sns_event(sent))
-        handler(batch(record("call me, please")))
+        handler(queue_event(queue_record("call me, please")))
 
     lines = [vars(line) for line in caplog.records if line.name == "b2bpilot.subscriber.once"]
     assert [line["event"] for line in lines] == ["failed", "stored", "duplicate", "unreadable"]
@@ -577,12 +590,12 @@ def attribute(name: str) -> dict[str, Any]:
     [
         (sns_event(SENT_AGAIN), (None, None)),
         (sns_event(SENT_AGAIN, **REDRIVE), ("r1", None)),
-        (batch({**enveloped(SENT_AGAIN), **attribute("redrive_run_id")}), ("r1", None)),
-        (batch({**enveloped(SENT_AGAIN), **attribute("odd")}), (None, None)),
+        (queue_event({**enveloped_record(SENT_AGAIN), **attribute("redrive_run_id")}), ("r1", None)),
+        (queue_event({**enveloped_record(SENT_AGAIN), **attribute("odd")}), (None, None)),
         ({**sns_event(SENT_AGAIN), "redrive": {"run_id": "x" * 101}}, (None, None)),
         (event_for(SENT_AGAIN, TO_US), (None, "b1")),
-        (batch(record(envelope_for(SENT_AGAIN, TO_US))), (None, "b1")),
-        (batch({**raw(SENT_AGAIN), **attribute("backfill_run_id")}), (None, "r1")),
+        (queue_event(queue_record(envelope_for(SENT_AGAIN, TO_US))), (None, "b1")),
+        (queue_event({**raw_record(SENT_AGAIN), **attribute("backfill_run_id")}), (None, "r1")),
         ({**event_for(SENT_AGAIN, TO_US), **REDRIVE}, ("r1", "b1")),
     ],
 )

@@ -20,10 +20,9 @@ from psycopg.conninfo import make_conninfo
 
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.subscriber.once import Message, OnceHandler, StillInProgress, once
-from tests.events import message, sns_event
+from tests.events import enveloped_record, message, queue_event, sns_event
 from tests.fuzz import drawn, examples
 from tests.subscriber.effects import Rows, insert
-from tests.subscriber.events import batch, enveloped
 from tests.subscriber.killed import IN_THE_CODE, Killable, killable
 
 RACERS = 12
@@ -184,7 +183,7 @@ def test_whatever_moment_a_process_is_killed_at_the_next_delivery_leaves_one_eff
     chance = random.Random(7)
     for number in range(examples(KILLS)):
         sent = message()
-        event = batch(enveloped(sent)) if number % 2 else sns_event(sent)
+        event = queue_event(enveloped_record(sent)) if number % 2 else sns_event(sent)
         pid = process.start(event)
         if number % 4 == 0:
             process.wait_for(IN_THE_CODE)

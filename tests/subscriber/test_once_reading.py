@@ -17,15 +17,14 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.subscriber import once as library
 from b2bpilot.subscriber.once import NotReadable, NotUsable, authorities, connect, database_url, read, records
-from tests.events import message, sns_event
+from tests.events import enveloped_record, message, queue_event, raw_record, sns_event
 from tests.fuzz import attacks
 from tests.lambdas.wrong_events import broken
-from tests.subscriber.events import batch, enveloped, raw
 
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:analytics"
 
 
-@pytest.mark.parametrize("wrap", [lambda of: sns_event(of)["Records"][0], enveloped, raw])
+@pytest.mark.parametrize("wrap", [lambda of: sns_event(of)["Records"][0], enveloped_record, raw_record])
 def test_each_way_to_a_subscriber_brings_the_same_message(wrap: Any) -> None:
     sent = message(test=True)
 
@@ -58,7 +57,7 @@ def test_what_the_processor_takes_is_taken_and_nothing_else_is_raised_than_that_
             assert one.params == theirs.message.params
 
 
-@given(event=broken(batch(enveloped(message()))))
+@given(event=broken(queue_event(enveloped_record(message()))))
 @attacks(200, whole=5_000)
 def test_of_a_batch_nothing_else_is_raised_either(event: Any) -> None:
     with suppress(NotReadable):

@@ -61,9 +61,9 @@ def migrate(
     """Bring the table to this version while it is in use. Only adds: the previous version keeps working.
 
     After an interruption, run it again: it continues where it stopped. Connect to the database itself, not to a pooler.
+    `--only deliveries` makes a subscriber's table instead, in the database of --database-url.
 
     Example: b2bpilot migrate -e staging --dry-run
-    Example: b2bpilot migrate --only deliveries --database-url URL
     """
     pilot = pilot_of(ctx)
     wait = timedelta() if lock_wait in ("0", "0s") else parse_duration(lock_wait, "--lock-wait")
