@@ -31,7 +31,9 @@ class MappingSeam:
         self._replace(self._lambda, "_sqs_esm_concurrency", self.concurrency)
 
     def concurrency(self, esm: Record, func_rec: Record, config: Record, queue: Record | None = None) -> int:
-        """One number that was text stopped the polling of every queue."""
+        """One number that was text stopped the polling of every queue. None, while a batch is gathered."""
+        if queue and is_gathering(esm, queue["messages"], now=time.time()):
+            return 0
         scaling = esm.get("ScalingConfig") or {}
         numbers = {name: int(value) for name, value in scaling.items()}
         allowed: int = self._concurrency({**esm, "ScalingConfig": numbers}, func_rec, config, queue)
@@ -58,3 +60,10 @@ class MappingSeam:
             for message in queue["messages"]:
                 if message["receipt_handle"] in handles:
                     message["visible_at"] = min(message["visible_at"], max(began + pause, time.time()))
+
+
+def is_gathering(esm: Record, messages: Sequence[Record], *, now: float) -> bool:
+    """Whether Lambda waits for more: a batch that is not full, within the mapping's window since its first message came."""
+    window = int(esm.get("MaximumBatchingWindowInSeconds") or 0)
+    came = [message["visible_at"] for message in messages if message["visible_at"] <= now]
+    return 0 < len(came) < int(esm.get("BatchSize", 10)) and now < min(came) + window
