@@ -74,7 +74,7 @@ docs: $(STAMP) ## Write docs/checks.md, docs/commands.md and docs/iam.md anew, f
 	$(BIN)/python -m b2bpilot.ops.verify.documents
 	$(BIN)/python -m b2bpilot.cli.reference
 
-bench: $(STAMP) ## Measure latency, throughput and memory on this machine
+bench: $(STAMP) ## Measure each row beside its baseline, and write bench/results.md (ARGS="--only redrive-topic", "--quick")
 	$(BIN)/python -m bench $(ARGS)
 
 house: ## Count classes, circles, lines of functions and more, in the working tree or in revisions (ARGS="HEAD~10 .")

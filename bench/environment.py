@@ -1,4 +1,4 @@
-"""A local environment in a process of its own, so that what is measured shares no interpreter with what measures."""
+"""Local environments in processes of their own, so that what is measured shares no interpreter with what measures."""
 
 from __future__ import annotations
 
@@ -7,24 +7,62 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import psutil
 
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.stack import StackOutputs, describe
 from b2bpilot.local.state import EnvironmentState, read_state
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.waiting import wait_until
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An environment, its stack, and the variables with which a command finds both."""
+
+    state: EnvironmentState
+    stack: StackOutputs
+    access: AwsAccess
+    environ: dict[str, str]
+
+
+class Environments:
+    """Starts each kind of environment once, when it is first asked for, and ends them all."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, ...], Running] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def one(self, **parameters: str) -> Running:
+        """Return the environment whose template has these parameters."""
+        options = tuple(f"--parameter={name}={value}" for name, value in sorted(parameters.items()))
+        if options not in self._running:
+            self._running[options] = self._open.enter_context(environment(options))
+        return self._running[options]
+
+
 @contextmanager
-def environment() -> Iterator[EnvironmentState]:
-    """Start a fresh environment, give its state, end it. Commands find its keys by B2BPILOT_HOME, which stays set."""
+def environment(options: Sequence[str] = ()) -> Iterator[Running]:
+    """Start a fresh environment, give it, end it."""
     with tempfile.TemporaryDirectory(prefix="b2bpilot-bench-") as home:
         process = subprocess.Popen(
-            [sys.executable, "-m", "b2bpilot.local", "--home", home, "--until-eof"],
+            [sys.executable, "-m", "b2bpilot.local", "--home", home, "--until-eof", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -33,8 +71,13 @@ def environment() -> Iterator[EnvironmentState]:
             _wait_until_ready(process)
             state = read_state(Path(home))
             assert state is not None
-            os.environ["B2BPILOT_HOME"] = home
-            yield state
+            access = _access_to(state)
+            yield Running(
+                state=state,
+                stack=describe("local", access),
+                access=access,
+                environ=_environ_of(state, home),
+            )
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -56,6 +99,25 @@ def processes(state: EnvironmentState) -> list[psutil.Process]:
     roots = [psutil.Process(pid) for pid in (state.pid, state.emulator_pid, state.postgres_pid)]
     found = {process.pid: process for root in roots for process in [root, *root.children(recursive=True)]}
     return list(found.values())
+
+
+def _access_to(state: EnvironmentState) -> AwsAccess:
+    return AwsAccess(
+        region=state.region,
+        endpoint_url=state.endpoint_url,
+        access_key_id=state.access_key_id,
+        secret_access_key=state.secret_access_key,
+    )
+
+
+def _environ_of(state: EnvironmentState, home: str) -> dict[str, str]:
+    return os.environ | {
+        "AWS_ACCESS_KEY_ID": state.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
+        "AWS_DEFAULT_REGION": state.region,
+        "B2BPILOT_DATABASE_URL": state.database_url,
+        "B2BPILOT_HOME": home,
+    }
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> None:

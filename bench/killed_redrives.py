@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -12,14 +11,13 @@ from pathlib import Path
 import psycopg
 
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.aws.stack import describe
 from b2bpilot.local.state import EnvironmentState
 from b2bpilot.ops.redrive.run import PLAN_COMPLETE
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
-from bench.environment import environment
-from bench.redrive import access_to, environ_of, new_dead_letter
+from bench.environment import Running, environment
+from bench.redrive import new_dead_letter
 
 KILLS = 20
 DEAD_LETTERS = 500
@@ -29,43 +27,41 @@ TRIES = 5
 
 def main() -> None:
     chance = random.Random(2026)
-    with environment() as state:
-        home = os.environ["B2BPILOT_HOME"]
-        stack = describe("local", access_to(state))
-        queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
+    with environment() as running:
+        queue = DeadLetterQueue.connect(running.stack.dead_letter_queue_url, access=running.access)
         for number in range(1, KILLS + 1):
-            assert not queue.send([new_dead_letter(stack.topic_arn) for _ in range(DEAD_LETTERS)])
+            assert not queue.send([new_dead_letter(running.stack.topic_arn) for _ in range(DEAD_LETTERS)])
             moment = chance.uniform(0.8, LONGEST_SECONDS)
-            _kill_and_resume(state, home, moment)
-            _judge(state, queue, number, moment)
+            _kill_and_resume(running, queue, moment)
+            _judge(running.state, queue, number, moment)
 
 
-def _kill_and_resume(state: EnvironmentState, home: str, moment: float) -> None:
+def _kill_and_resume(running: Running, queue: DeadLetterQueue, moment: float) -> None:
     """A kill before the plan was written changed nothing: then the redrive is simply started again."""
-    redrive = ["dlq", "redrive", "-e", "local", "--endpoint-url", state.endpoint_url, "--yes"]
-    environ = environ_of(state)
-    before = {record.run_id for record in list_runs(Path(home))}
-    process = _start(redrive, environ)
+    endpoint = ["--endpoint-url", running.state.endpoint_url]
+    redrive = ["dlq", "redrive", "-e", "local", *endpoint, "--yes"]
+    home = Path(running.environ["B2BPILOT_HOME"])
+    before = {record.run_id for record in list_runs(home)}
+    process = _start(redrive, running.environ)
     time.sleep(moment)  # at any moment: a kill that waited for a sign would always hit the same place
     process.kill()
     process.wait()
     begun = [
         record
-        for record in list_runs(Path(home))
+        for record in list_runs(home)
         if record.run_id not in before and PLAN_COMPLETE in record.path.read_text()
     ]
     if not begun:
-        _until_empty(redrive, environ, state)
+        _until_empty(redrive, running, queue)
         return
-    again = ["runs", "resume", begun[0].run_id, "--yes", "--endpoint-url", state.endpoint_url]
     if begun[0].counts is None:
-        _until_empty(again, environ, state)
+        _until_empty(["runs", "resume", begun[0].run_id, "--yes", *endpoint], running, queue)
 
 
-def _until_empty(command: list[str], environ: dict[str, str], state: EnvironmentState) -> None:
+def _until_empty(command: list[str], running: Running, queue: DeadLetterQueue) -> None:
     """Dead letters that a killed process took are hidden for some seconds."""
     for _ in range(TRIES):
-        if _start(command, environ).wait() == 0 and _is_empty(state):
+        if _start(command, running.environ).wait() == 0 and queue.counters().total == 0:
             return
     raise RuntimeError(f"{command} did not end the work")
 
@@ -87,11 +83,6 @@ def _judge(state: EnvironmentState, queue: DeadLetterQueue, number: int, moment:
         flush=True,
     )
     assert (counts, twice, left) == ({SubmissionStatus.COMPLETED: DEAD_LETTERS}, 0, 0)
-
-
-def _is_empty(state: EnvironmentState) -> bool:
-    url = describe("local", access_to(state)).dead_letter_queue_url
-    return DeadLetterQueue.connect(url, access=access_to(state)).counters().total == 0
 
 
 def _start(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:

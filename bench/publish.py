@@ -3,91 +3,54 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
-from b2bpilot.aws.stack import StackOutputs, describe
-from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
-from bench.environment import environment, wait_for_rows
-from bench.redrive import access_to, environ_of
+from bench.environment import Environments, Running, wait_for_rows
+from bench.row import Turn
 
 MESSAGES = 5_000
 THREADS = 8
-ROUNDS = 3
 SETTLE_SECONDS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+def sending(environments: Environments) -> Iterator[Turn]:
     """Messages a second: of the sending alone, and of the whole process with its start."""
-
-    sending: float
-    process: float
-
-
-def main() -> None:
-    with environment() as state:
-        stack = describe("local", access_to(state))
-        plain: list[Measured] = []
-        ours: list[Measured] = []
-        for _ in range(ROUNDS):
-            plain.append(_plain(state, stack))
-            ours.append(_publish(state))
-    _show(plain, ours)
-
-
-def _show(plain: list[Measured], ours: list[Measured]) -> None:
-    print(f"publish --count {MESSAGES}, messages per second, median of {ROUNDS}:")
-    for name, pick in (("sending alone", "sending"), ("whole process", "process")):
-        base = statistics.median(getattr(one, pick) for one in plain)
-        found = statistics.median(getattr(one, pick) for one in ours)
-        print(f"  {name}: {found:6.0f}, bare boto3 loop {base:6.0f}: {found / base:5.2f} x")
+    running = environments.one()
+    state, topic = running.state, running.stack.topic_arn
+    plain = ["-m", "bench.plain_publish", str(MESSAGES), str(THREADS), state.endpoint_url, topic]
+    options = ["-e", "local", "--endpoint-url", state.endpoint_url, "--count", str(MESSAGES), "-o", "json"]
+    while True:
+        plain_seconds, output = _run(running, plain)
+        seconds, document = _run(running, ["-m", "b2bpilot", "publish", "text", *options])
+        yield {
+            "PublishBatch, 8 threads": MESSAGES / float(output),
+            "publish, sending": _rate(json.loads(document)),
+            "PublishBatch, 8 threads, whole process": MESSAGES / plain_seconds,
+            "publish, whole process": MESSAGES / seconds,
+        }
 
 
-def _plain(state: EnvironmentState, stack: StackOutputs) -> Measured:
-    command = ["-m", "bench.plain_publish", str(MESSAGES), str(THREADS), state.endpoint_url, stack.topic_arn]
-    seconds, output = _run(state, command)
-    return Measured(sending=MESSAGES / float(output), process=MESSAGES / seconds)
-
-
-def _publish(state: EnvironmentState) -> Measured:
-    command = ["-m", "b2bpilot", "publish", "text", "-e", "local", "--endpoint-url", state.endpoint_url]
-    seconds, output = _run(state, [*command, "--count", str(MESSAGES), "-o", "json"])
-    document = json.loads(output)
-    _account_for(document)
-    return Measured(sending=document["published"]["rate"], process=MESSAGES / seconds)
-
-
-def _account_for(document: Mapping[str, list[Mapping[str, str]]]) -> None:
+def _rate(document: Mapping[str, Sequence[Mapping[str, str]]]) -> float:
     """Every message has its own id and SNS's: none is left out, none is counted twice."""
     messages = document["messages"]
     assert len({one["message_id"] for one in messages}) == MESSAGES
     assert len({one["sns_message_id"] for one in messages if one["outcome"] == "accepted"}) == MESSAGES
+    return float(document["published"]["rate"])  # type: ignore[call-overload]  # an object among the lists
 
 
-def _run(state: EnvironmentState, command: list[str]) -> tuple[float, str]:
+def _run(running: Running, command: list[str]) -> tuple[float, str]:
     """Run a whole process, then wait until the pipeline is idle again."""
-    with DatabaseManager(state.database_url) as database, tempfile.TemporaryDirectory() as home:
+    with DatabaseManager(running.state.database_url) as database:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, *command],
-            check=True,
-            env=environ_of(state) | {"B2BPILOT_HOME": home},
-            stdout=subprocess.PIPE,
-            text=True,
+            [sys.executable, *command], check=True, env=running.environ, stdout=subprocess.PIPE, text=True
         )
         seconds = time.perf_counter() - started
         wait_for_rows(database, before + MESSAGES, seconds=SETTLE_SECONDS)
     return seconds, done.stdout
-
-
-if __name__ == "__main__":
-    main()

@@ -3,99 +3,97 @@
 from __future__ import annotations
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
-from b2bpilot.aws.session import AwsAccess
-from b2bpilot.aws.stack import StackOutputs, describe
-from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, encode, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.twilio.samples import Sample, sample_params
 from bench.delay import delayed
-from bench.environment import environment, wait_for_rows
+from bench.environment import Environments, Running, wait_for_rows
+from bench.row import Turn
 
 DEAD_LETTERS = 1_000
-SLOW_DEAD_LETTERS = 200
+SLOW_DEAD_LETTERS = 100
 EACH_WAY_SECONDS = 0.010
-ROUNDS = 3
 SETTLE_SECONDS = 60
 
-
-def main() -> None:
-    with environment() as state, delayed(state.endpoint_url, seconds=EACH_WAY_SECONDS) as endpoint_url:
-        stack = describe("local", access_to(state))
-        for route in ("topic", "async"):
-            measure(state, stack, route, endpoint_url)
+PLAIN, ONE_BY_ONE = "plain loop, 16 threads", "one by one"
+PLAIN_STORED = "plain loop, to its last row"
+OURS, PROVED = "dlq redrive --wait 0s", "dlq redrive, rows proved"
 
 
-def measure(state: EnvironmentState, stack: StackOutputs, route: str, endpoint_url: str) -> None:
-    """Take turns, so that the machine's moods hit all alike; the slow loop runs once, over fewer dead letters."""
+def via_topic(environments: Environments) -> Iterator[Turn]:
+    return _turns(environments, "topic")
+
+
+def via_async(environments: Environments) -> Iterator[Turn]:
+    return _turns(environments, "async")
+
+
+def one_by_one(environments: Environments) -> Iterator[Turn]:
+    """The slow loop gets fewer dead letters."""
+    running = environments.one()
+    with delayed(running.state.endpoint_url, seconds=EACH_WAY_SECONDS) as endpoint_url:
+        while True:
+            turn = {}
+            for route in ("topic", "async"):
+                slow = _plain(running, endpoint_url, route, threads=1, batch=1)
+                turn[f"{ONE_BY_ONE}, {route}"], _ = _rates(running, slow, SLOW_DEAD_LETTERS)
+                ours = _ours(endpoint_url, route, wait="0s")
+                turn[f"{OURS}, {route}"], _ = _rates(running, ours, DEAD_LETTERS)
+            yield turn
+
+
+def _turns(environments: Environments, route: str) -> Iterator[Turn]:
+    """Dead letters per second of the whole process; of the plain loop also until its last row is completed."""
+    running = environments.one()
+    with delayed(running.state.endpoint_url, seconds=EACH_WAY_SECONDS) as endpoint_url:
+        while True:
+            plain, plain_stored = _rates(running, _plain(running, endpoint_url, route), DEAD_LETTERS)
+            ours, _ = _rates(running, _ours(endpoint_url, route, wait="0s"), DEAD_LETTERS)
+            proved, _ = _rates(running, _ours(endpoint_url, route, wait="60s"), DEAD_LETTERS)
+            yield {PLAIN: plain, PLAIN_STORED: plain_stored, OURS: ours, PROVED: proved}
+
+
+def _plain(
+    running: Running, endpoint_url: str, route: str, *, threads: int = 16, batch: int = 10
+) -> Sequence[str]:
+    stack = running.stack
     target = stack.topic_arn if route == "topic" else stack.processor_function_name
-    plain = ["-m", "bench.plain_loops", route, "16", "10", endpoint_url, stack.dead_letter_queue_url, target]
-    redrive = [
-        "-m",
-        "b2bpilot",
-        "dlq",
-        "redrive",
-        "-e",
-        "local",
-        "--endpoint-url",
-        endpoint_url,
-        "--via",
-        route,
-    ]
-    commands = {
-        "plain loop, 16 threads, batches of ten, nothing checked": plain,
-        "b2bpilot dlq redrive --wait 0s": [*redrive, "--yes", "--wait", "0s"],
-        "b2bpilot dlq redrive, rows proved": [*redrive, "--yes", "--wait", "60s"],
-    }
-    rates: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(ROUNDS):
-        for name, command in commands.items():
-            rates[name].append(_rate(state, stack, command, DEAD_LETTERS))
-    one_by_one = [*plain[:3], "1", "1", *plain[5:]]
-    slow = _rate(state, stack, one_by_one, SLOW_DEAD_LETTERS)
-    _show(route, rates, slow)
+    options = [route, str(threads), str(batch), endpoint_url, stack.dead_letter_queue_url, target]
+    return ["-m", "bench.plain_loops", *options]
 
 
-def _show(route: str, rates: Mapping[str, Sequence[float]], slow: float) -> None:
-    print(f"route {route}, dead letters per second of the whole process, median of {ROUNDS}:")
-    base = statistics.median(next(iter(rates.values())))
-    for name, found in rates.items():
-        median = statistics.median(found)
-        print(f"  {median:6.0f}  {median / base:5.2f} x plain  {median / slow:6.1f} x one by one  {name}")
-    print(
-        f"  {slow:6.0f}  {slow / base:5.2f} x plain  {1:6.1f} x one by one  a loop that takes them one by one"
-    )
+def _ours(endpoint_url: str, route: str, *, wait: str) -> Sequence[str]:
+    options = ["-e", "local", "--endpoint-url", endpoint_url, "--via", route, "--yes", "--wait", wait]
+    return ["-m", "b2bpilot", "dlq", "redrive", *options]
 
 
-def _rate(state: EnvironmentState, stack: StackOutputs, command: list[str], count: int) -> float:
-    queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
-    with DatabaseManager(state.database_url) as database:
+def _rates(running: Running, command: Sequence[str], count: int) -> tuple[float, float]:
+    """Dead letters per second until the process ended, and until the last row was completed."""
+    queue = DeadLetterQueue.connect(running.stack.dead_letter_queue_url, access=running.access)
+    with DatabaseManager(running.state.database_url) as database:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)
-        assert not queue.send([new_dead_letter(stack.topic_arn) for _ in range(count)])
+        assert not queue.send([new_dead_letter(running.stack.topic_arn) for _ in range(count)])
         started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *command],
-            check=False,
-            env=environ_of(state),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        done = subprocess.run(
+            [sys.executable, *command], check=False, env=running.environ, capture_output=True, text=True
         )
-        seconds = time.perf_counter() - started
+        ended = time.perf_counter()
         wait_for_rows(database, before + count, seconds=SETTLE_SECONDS)
+        stored = time.perf_counter()
     left = queue.counters().total
-    assert left == 0, f"{left} dead letters were left by {command}"
-    return count / seconds
+    assert left == 0, (
+        f"{left} dead letters were left by {command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    )
+    return count / (ended - started), count / (stored - started)
 
 
 def new_dead_letter(topic_arn: str) -> Outgoing:
@@ -129,27 +127,3 @@ def new_dead_letter(topic_arn: str) -> Outgoing:
             "ErrorMessage": {"DataType": "String", "StringValue": "connection refused"},
         },
     )
-
-
-def access_to(state: EnvironmentState) -> AwsAccess:
-    """How to reach the environment's AWS without a delay."""
-    return AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
-
-
-def environ_of(state: EnvironmentState) -> dict[str, str]:
-    """The variables with which a command finds the environment at any endpoint."""
-    return os.environ | {
-        "AWS_ACCESS_KEY_ID": state.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
-        "AWS_DEFAULT_REGION": state.region,
-        "B2BPILOT_DATABASE_URL": state.database_url,
-    }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,178 @@
+"""The rows: what is measured, against what, and what we want of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench import hostile_input, once, publish, redrive, start, webhook
+from bench.row import Bench, BenchRow, at_least, at_most
+
+TYPER = "bare Typer help"
+
+BENCHES: Final = (
+    Bench(
+        name="first-word",
+        measures="Processor time of whole processes until a command says its first word",
+        turns=15,
+        quick=5,
+        measured_by=start.first_word,
+        rows=[
+            BenchRow(name="help", way="b2bpilot --help", baseline=TYPER, goal=at_most(0.85), unit="s"),
+            BenchRow(
+                name="version",
+                way="b2bpilot --version",
+                baseline="aws --version",
+                goal=at_most(0.3),
+                unit="s",
+            ),
+            *(
+                BenchRow(
+                    name=f"help-{words.replace(' ', '-')}",
+                    way=f"b2bpilot {words} --help",
+                    baseline=TYPER,
+                    goal=at_most(0.85),
+                    unit="s",
+                )
+                for words in ("publish", "status", "dlq redrive")
+            ),
+        ],
+    ),
+    Bench(
+        name="commands",
+        measures="Seconds at the prompt, of whole processes against an idle local environment",
+        turns=9,
+        quick=3,
+        measured_by=start.one_command,
+        rows=[
+            BenchRow(
+                name="publish-one",
+                way="b2bpilot publish",
+                baseline="aws sns publish",
+                goal=at_most(0.8),
+                unit="s",
+            ),
+            BenchRow(name="verify", way="b2bpilot verify", goal=at_most(1.5), unit="s"),
+            BenchRow(name="status", way="b2bpilot status", goal=at_most(1.0), unit="s"),
+            BenchRow(name="dlq-list", way="b2bpilot dlq list", goal=at_most(1.0), unit="s"),
+        ],
+    ),
+    *(
+        Bench(
+            name=f"redrive-{route}",
+            measures=f"Dead letters per second, 1,000 of them, 10 ms each way from AWS, `--via {route}`",
+            turns=5,
+            quick=3 if route == "topic" else 0,
+            measured_by=measured_by,
+            rows=[
+                BenchRow(
+                    name=f"redrive-{route}",
+                    way=redrive.OURS,
+                    baseline=redrive.PLAIN,
+                    goal=at_least(1.2),
+                    unit="/s",
+                ),
+                BenchRow(
+                    name=f"redrive-{route}-proved",
+                    way=redrive.PROVED,
+                    baseline=redrive.PLAIN_STORED,
+                    goal=at_least(1.0),
+                    unit="/s",
+                ),
+            ],
+        )
+        for route, measured_by in (("topic", redrive.via_topic), ("async", redrive.via_async))
+    ),
+    Bench(
+        name="redrive-one-by-one",
+        measures="Dead letters per second, 1,000 of them, 10 ms each way from AWS; one by one only 100",
+        turns=3,
+        measured_by=redrive.one_by_one,
+        rows=[
+            BenchRow(
+                name=f"redrive-{route}-one-by-one",
+                way=f"{redrive.OURS}, {route}",
+                baseline=f"{redrive.ONE_BY_ONE}, {route}",
+                goal=at_least(20),
+                unit="/s",
+            )
+            for route in ("topic", "async")
+        ],
+    ),
+    Bench(
+        name="publish",
+        measures="Messages per second, 5,000 of them, against a bare loop around boto3's PublishBatch",
+        turns=5,
+        measured_by=publish.sending,
+        rows=[
+            BenchRow(
+                name="publish",
+                way="publish, sending",
+                baseline="PublishBatch, 8 threads",
+                goal=at_least(1.1),
+                unit="/s",
+            ),
+            BenchRow(
+                name="publish-process",
+                way="publish, whole process",
+                baseline="PublishBatch, 8 threads, whole process",
+                goal=None,
+                unit="/s",
+            ),
+        ],
+    ),
+    Bench(
+        name="once",
+        measures="Milliseconds of a message from event to commit, a subscriber's claim beside the processor's",
+        turns=7,
+        quick=3,
+        measured_by=once.claims,
+        rows=[BenchRow(name="once", way="once.py", baseline="processor", goal=at_most(1.0), unit="ms")],
+    ),
+    Bench(
+        name="webhook-to-row",
+        measures="Milliseconds from a webhook's POST to its committed row, 50 a turn, one after another",
+        turns=5,
+        measured_by=webhook.to_row,
+        rows=[
+            BenchRow(name="topic-p50", way="topic, p50", goal=None, unit="ms"),
+            BenchRow(name="topic-p95", way="topic, p95", goal=None, unit="ms"),
+        ],
+    ),
+    Bench(
+        name="webhooks",
+        measures="1,000 webhooks from 16 connections, 200 of them a second time",
+        turns=3,
+        measured_by=webhook.at_once,
+        rows=[
+            BenchRow(name="webhooks-accepted", way="accepted", goal=at_least(150), unit="/s"),
+            BenchRow(name="webhooks-stored", way="stored", goal=None, unit="/s"),
+        ],
+    ),
+    Bench(
+        name="idle",
+        measures="What an idle local environment takes, all its processes together, over 30 s",
+        turns=1,
+        measured_by=webhook.idle,
+        rows=[
+            BenchRow(name="idle-memory", way="memory", goal=None, unit="MB"),
+            BenchRow(name="idle-processor", way="processor", goal=None, unit="%"),
+        ],
+    ),
+    Bench(
+        name="hostile-input",
+        measures="Milliseconds that twice as much of a stranger's text costs; linear is 2",
+        turns=5,
+        quick=1,
+        measured_by=hostile_input.doubled,
+        rows=[
+            BenchRow(
+                name=f"twice-the-{name.replace(', ', '-').replace(' ', '-')}",
+                way=f"{name}, {2 * size:,}",
+                baseline=f"{name}, {size:,}",
+                goal=at_most(2.5),
+                unit="ms",
+            )
+            for name, _, size in hostile_input.KINDS
+        ],
+    ),
+)
