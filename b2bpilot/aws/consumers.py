@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.failures import translated
-from b2bpilot.aws.mappings import OFF
+from b2bpilot.aws.mappings import OFF, REPORTS
 from b2bpilot.aws.session import AwsAccess, Timeouts
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def consumers_of(access: AwsAccess, queue_arn: str, *, timeouts: Timeouts | None
             uuid=mapping["UUID"],
             function_arn=mapping["FunctionArn"],
             state=mapping["State"],
-            reports_batch_item_failures="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", ()),
+            reports_batch_item_failures=REPORTS in mapping.get("FunctionResponseTypes", ()),
         )
         for mapping in found
     ]

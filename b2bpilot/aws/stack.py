@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
+from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, EnvironmentUnknown
 
@@ -35,10 +36,6 @@ class StackOutdated(AwsError):
 
 ALONE = "read"
 """What the parameter OldSecret is while the secret of the release before is the only one that is read."""
-
-
-BY_TOPIC, BY_BOTH, BY_QUEUE = "topic", "topic-and-queue", "queue"
-"""What the parameter Delivery may be: SNS invokes the processor, a queue is in between, or both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

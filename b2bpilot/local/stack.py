@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from b2bpilot.aws.stack import BY_TOPIC
+from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
 from b2bpilot.pipeline.waiting import wait_until

@@ -40,6 +40,9 @@ _CLAIM: Final[LiteralString] = """
 """
 _CLAIMED: Final[LiteralString] = " RETURNING attempts, reply_state"
 
+ARBITER: Final = "idx_user_submissions_message_id"
+"""The unique index that decides its ON CONFLICT."""
+
 CLAIM: Final = Statement(
     query=_CLAIM + " AND submission.discarded_by IS NULL" + _CLAIMED, before=_CLAIM + _CLAIMED
 )

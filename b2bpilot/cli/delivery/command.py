@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import Words, our_command
+from b2bpilot.aws.modes import MODES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.cli.text.durations import in_largest_unit, parse_duration
@@ -16,7 +17,6 @@ from b2bpilot.pipeline.message import format_time
 if TYPE_CHECKING:
     from b2bpilot.ops.delivery.reading import DeliveryReading
 
-MODES = ("topic", "topic-and-queue", "queue")
 PAUSE_SECONDS = 10
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.aws.stack import BY_TOPIC
+from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.cli.output import Line, Tone, Toned, pasted
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline

@@ -87,7 +87,8 @@ class HandlerProcess:
                     "-m",
                     "b2bpilot.local.runtime.process_main",
                     str(theirs.fileno()),
-                    *self._named(),
+                    self._configuration.name,
+                    self._configuration.handler,
                 ],
                 env=variables(self._configuration, self._path),
                 cwd=self._code,
@@ -96,9 +97,6 @@ class HandlerProcess:
                 start_new_session=True,
             )
         return self._process, self._lines
-
-    def _named(self) -> tuple[str, str]:
-        return self._configuration.name, self._configuration.handler
 
     def _died(self, process: subprocess.Popen[bytes], request_id: str) -> DescribedError:
         """In Lambda's words for a process that ended under its event."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from b2bpilot.aws.mappings import MappingState
-from b2bpilot.aws.stack import BY_BOTH, BY_QUEUE, BY_TOPIC
+from b2bpilot.aws.modes import BY_BOTH, BY_TOPIC, PROTOCOLS
 from b2bpilot.ops.delivery.reading import DeliveryReading
 from b2bpilot.plural import many
 
-MODES = (BY_TOPIC, BY_BOTH, BY_QUEUE)
-PROTOCOLS = {BY_TOPIC: {"lambda"}, BY_BOTH: {"lambda", "sqs"}, BY_QUEUE: {"sqs"}}
 SETTLING = timedelta(minutes=5)
 """SNS does not say how soon a new subscription gets messages: our choice, and long beside what was ever reported."""
 WAYS = {"lambda": "SNS to the processor", "sqs": "SNS to the message queue"}

@@ -16,6 +16,8 @@ from b2bpilot.ops.migrations.wanted import (
     WANTED_OF_DELIVERIES,
     ExpectedColumn,
 )
+from b2bpilot.pipeline import row_security
+from b2bpilot.pipeline.queries import ARBITER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class MigratedTable:
 
 
 SUBMISSIONS = MigratedTable(
-    name="b2b_pilot_user_submissions",
+    name=row_security.SUBMISSIONS,
     option="",
     wanted=WANTED,
     texts=TEXTS,
@@ -64,13 +66,13 @@ SUBMISSIONS = MigratedTable(
     alone=(["id"], ["message_id"], ["message_sid"]),
     facts=(
         "column message_id holds text",
-        "index idx_user_submissions_message_id is valid, unique, and on message_id alone",
+        f"index {ARBITER} is valid, unique, and on message_id alone",
     ),
     explain="""
         EXPLAIN (FORMAT JSON)
         INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('verify') ON CONFLICT (message_id) DO NOTHING
     """,
-    arbiter="idx_user_submissions_message_id",
+    arbiter=ARBITER,
 )
 DELIVERIES = MigratedTable(
     name="b2b_pilot_deliveries",

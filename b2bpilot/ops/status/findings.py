@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
+from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.aws.stack import BY_TOPIC, PREFIX
+from b2bpilot.aws.stack import PREFIX
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.status.counted import counted, minutes

@@ -91,7 +91,7 @@ def failed_runs(
     subscribers: Sequence[Subscriber], environment: Environment, *, now: datetime, timeouts: Timeouts
 ) -> list[FailedRuns]:
     """Return what CloudWatch counted of each subscriber's functions, in the order given. Raises nothing of AWS's."""
-    functions = [_functions(one) for one in subscribers]
+    functions = [list(one.function_arns) for one in subscribers]
     ask = partial(read, since=now - DAY, until=now + MINUTE, period_seconds=HOUR_SECONDS, timeouts=timeouts)
     found = _by_region([arn for arns in functions for arn in arns], environment, _failures_of, ask)
     return [_summed(arns, found) for arns in functions]
@@ -126,10 +126,6 @@ def _age_of(arn: str) -> list[Metric]:
             namespace="AWS/SQS", name="ApproximateAgeOfOldestMessage", dimensions=dimensions, stat="Maximum"
         )
     ]
-
-
-def _functions(subscriber: Subscriber) -> list[str]:
-    return list(subscriber.function_arns)
 
 
 def _by_region(

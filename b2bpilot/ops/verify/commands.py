@@ -19,6 +19,14 @@ def literal(*words: str) -> str:
     return shlex.join(words).replace("{", "{{").replace("}", "}}")
 
 
+def set_subscription(arn: str, name: str, value: str) -> str:
+    """Return the command that sets one attribute of a subscription."""
+    return aws(
+        "sns", "set-subscription-attributes", "--subscription-arn", arn, "--attribute-name", name,
+        "--attribute-value", value,
+    )  # fmt: skip
+
+
 def document(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.subscribers import IMPORTS, OWNERS, SUBSCRIBER
 
 STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{environment}/*"
 DATABASE_SECRET, TWILIO_SECRET, OLD_SECRET = (
@@ -109,7 +110,6 @@ FIND = ("cloudformation:DescribeStacks",)
 ROWS = (*FIND, "secretsmanager:GetSecretValue")
 PROVEN_ROWS = (*ROWS, "logs:FilterLogEvents")
 """The processor's log proves a database that is reached by another address than the secret's."""
-OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 DEAD_LETTERS = (
     *FIND,
     *OWNERS,
@@ -117,31 +117,19 @@ DEAD_LETTERS = (
     "sqs:ChangeMessageVisibility",
     "sqs:GetQueueAttributes",
 )
-SUBSCRIBER = (
-    "lambda:GetFunctionConfiguration",
-    "lambda:GetFunctionEventInvokeConfig",
-    "lambda:ListEventSourceMappings",
-    "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
-)
-"""To look at a subscriber."""
 LOOK = (*DEAD_LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
 ADMISSION = ("lambda:GetPolicy", *SUBSCRIBER)
-ABSENCE = ("cloudformation:ListImports", "cloudformation:ListStackResources")
-"""To find who is missing."""
 SUBSCRIBERS = (
     *SUBSCRIPTIONS_OF_TOPIC,
     *ADMISSION,
-    *ABSENCE,
+    *IMPORTS,
     "cloudwatch:GetMetricData",
-    "lambda:ListEventSourceMappings",
 )
 REMOTE = (
     "lambda:GetEventSourceMapping",
-    "lambda:ListEventSourceMappings",
     "lambda:ListTags",
     "lambda:TagResource",
     "lambda:UpdateEventSourceMapping",
@@ -158,9 +146,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (
         *STORY,
         *CAPACITY,
-        *SUBSCRIPTIONS_OF_TOPIC,
         *SUBSCRIBER,
-        *ABSENCE,
+        *IMPORTS,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
         "lambda:ListTags",
@@ -207,10 +194,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "dlq redrive": (
         *TAKE,
         *REMOTE,
-        *SUBSCRIPTIONS_OF_TOPIC,
         *SUBSCRIBER,
         "lambda:GetFunctionConcurrency",
-        "lambda:GetFunctionEventInvokeConfig",
         "lambda:InvokeFunction",
         "sns:Publish",
         "sqs:SendMessage",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 
 
@@ -32,3 +33,8 @@ def shared(deployment: Deployment) -> AwsAccess:
         secret_access_key=access.secret_access_key,
         deployment=deployment,
     )
+
+
+def shared_environment(deployment: Deployment) -> Environment:
+    """Return the environment for what asks in a probe's time; `deployment.environment` waits as commands do."""
+    return replace(deployment.environment, access=shared(deployment))

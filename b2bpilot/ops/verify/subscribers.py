@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from b2bpilot.advice import Words
 from b2bpilot.aws import side_by_side
 from b2bpilot.aws.function_settings import FunctionSettings, function_settings
 from b2bpilot.aws.policies import where
@@ -13,7 +12,6 @@ from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_o
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, UsageError
-from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, others_among
@@ -30,18 +28,20 @@ from b2bpilot.ops.verify.commands import aws, document, one_after_another
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.exposure import with_statements
 from b2bpilot.ops.verify.fixes import told
-from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.shared import shared, shared_environment
 from b2bpilot.plural import many
 
-READ = (
-    "sns:ListSubscriptionsByTopic",
-    "sns:GetSubscriptionAttributes",
+OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
+"""To know whose a subscription is."""
+SUBSCRIBER = (
     "lambda:GetFunctionConfiguration",
     "lambda:GetFunctionEventInvokeConfig",
     "lambda:ListEventSourceMappings",
     "sqs:GetQueueUrl",
     "sqs:GetQueueAttributes",
 )
+"""To look at a subscriber."""
+READ = (*OWNERS, *SUBSCRIBER)
 """What it takes to find them: docs/decisions/0038-subscribers.md."""
 IMPORTS = (
     "cloudformation:ListImports",
@@ -67,7 +67,7 @@ def all_of(deployment: Deployment) -> list[Subscription]:
 def others(deployment: Deployment) -> list[Subscriber]:
     """Return all subscribers that are not the stack's own: what else of it is subscribed, B2B034 tells. Raises AwsError."""
     found: list[Subscriber] = deployment.ask(
-        "subscribers", lambda: others_among(_environment(deployment), all_of(deployment))
+        "subscribers", lambda: others_among(shared_environment(deployment), all_of(deployment))
     )
     stack = Recipient.of_stack(deployment.stack)
     return [one for one in found if not stack.owns(one.subscription.endpoint)]
@@ -82,7 +82,7 @@ def chosen(deployment: Deployment) -> list[Subscriber]:
 def _meant(deployment: Deployment, texts: Sequence[str]) -> list[Subscriber]:
     """An ambiguous name means all whose it is."""
     found = others(deployment)
-    index = meanings([one.subscription for one in found], _environment(deployment))
+    index = meanings([one.subscription for one in found], shared_environment(deployment))
     meant = [each for text in texts for each in index.get(text, ())]
     return [one for one in found if one.subscription in meant]
 
@@ -96,18 +96,14 @@ def wants(deployment: Deployment, missing: MissingSubscriber) -> bool:
 def importing(deployment: Deployment) -> list[ImportingStack]:
     """Return the stacks that import the topic. Raises AwsError."""
     found: list[ImportingStack] = deployment.ask(
-        "importing stacks", lambda: importing_stacks(_environment(deployment), timeouts=PROBE_TIMEOUTS)
+        "importing stacks", lambda: importing_stacks(shared_environment(deployment), timeouts=PROBE_TIMEOUTS)
     )
     return found
 
 
 def absence_of(deployment: Deployment) -> Absence:
     """Return who is missing of those. Raises AwsError."""
-    return absence(importing(deployment), all_of(deployment), _environment(deployment))
-
-
-def _environment(deployment: Deployment) -> Environment:
-    return Environment(name=deployment.name, access=shared(deployment), stack=deployment.stack)
+    return absence(importing(deployment), all_of(deployment), shared_environment(deployment))
 
 
 def asked_of(deployment: Deployment) -> list[Subscription]:
@@ -207,15 +203,29 @@ def _asked(probe: Probe, deployment: Deployment, one: Subscriber) -> Answer | No
         return silent(f"the check itself broke: {type(exc).__name__}: {exc}", may_change=False)
 
 
+def readable(subscription: Subscription) -> Subscription:
+    """Return it where its attributes were read; raises what kept them from it."""
+    if subscription.attributes_error is not None:
+        raise subscription.attributes_error
+    return subscription
+
+
+def out_of_reach(deployment: Deployment, one: Subscriber) -> Answer | None:
+    """Return why nobody here can look at its endpoint; None for a function or queue of this account."""
+    account = one.subscription.endpoint.split(":")[4:5]
+    if one.kind is SubscriberKind.OTHER:
+        return unanswered(f"SNS delivers to it by {one.subscription.protocol}")
+    if account != [deployment.stack.account_id]:
+        return unanswered(f"it is account {''.join(account)}'s, whose owner can look")
+    return None
+
+
 def of_own_account(probe: Probe) -> Probe:
     """Return the probe for functions and queues that can be looked at: there, and not another account's."""
 
     def asked(deployment: Deployment, one: Subscriber) -> Answer | None:
-        account = one.subscription.endpoint.split(":")[4:5]
-        if one.kind is SubscriberKind.OTHER:
-            return unanswered(f"SNS delivers to it by {one.subscription.protocol}")
-        if account != [deployment.stack.account_id]:
-            return unanswered(f"it is account {''.join(account)}'s, whose owner can look")
+        if (answer := out_of_reach(deployment, one)) is not None:
+            return answer
         if one.exists is False:
             return unanswered(f"its {one.kind.value} does not exist")
         return probe(deployment, one)
@@ -275,8 +285,3 @@ def elsewhere(deployment: Deployment, arn: str) -> tuple[str, ...]:
     """Return what a command of the AWS CLI needs in addition, for what is in another region than the stack."""
     region = arn.split(":")[3]
     return ("--region", region) if region != deployment.stack.region else ()
-
-
-def no_command(seen: str) -> Answer:
-    nothing: Words = ""
-    return fails(seen, fix=nothing)

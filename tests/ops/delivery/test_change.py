@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from b2bpilot.aws.mappings import MappingReading, MappingState
+from b2bpilot.aws.modes import BY_BOTH, BY_QUEUE, BY_TOPIC, MODES, PROTOCOLS
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.aws.stack import BY_BOTH, BY_QUEUE, BY_TOPIC, StackChange
-from b2bpilot.ops.delivery.change import MODES, PROTOCOLS, steps, waiting_for
+from b2bpilot.aws.stack import StackChange
+from b2bpilot.ops.delivery.change import steps, waiting_for
 from b2bpilot.ops.delivery.reading import DeliveryReading
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -24,7 +25,7 @@ def reading(mode: str, **changes: Any) -> DeliveryReading:
     state = MappingState.DISABLED if mode == BY_TOPIC else MappingState.ENABLED
     found = DeliveryReading(
         mode=mode,
-        protocols=frozenset(PROTOCOLS[mode]),
+        protocols=PROTOCOLS[mode],
         mapping=MappingReading(state=state, max_concurrency=5, read_at=NOW),
         queue=EMPTY,
         oldest=None,

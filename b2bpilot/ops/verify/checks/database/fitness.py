@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
-from b2bpilot.ops.verify.checks.database.schema import COLUMN, NAME, bringing_back_command
+from b2bpilot.ops.verify.checks.database.schema import COLUMN, bringing_back_command
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import fitness, table
+from b2bpilot.pipeline.row_security import SUBMISSIONS
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Fitness, FitnessTopic
@@ -45,7 +46,7 @@ def _takes_every_message(deployment: Deployment) -> Answer:
     if not names:
         return answer
     what = "column" if len(names) == 1 else "columns"
-    told = f"{NAME} has no {what} {', '.join(names)}: messages are refused for it"
+    told = f"{SUBMISSIONS} has no {what} {', '.join(names)}: messages are refused for it"
     if lost.told:
         told += f" ({lost.told})"
     return fails(told if answer.is_true else f"{told}; {answer.seen}", fix=bringing_back_command(lost))

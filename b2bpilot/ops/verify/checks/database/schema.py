@@ -13,14 +13,14 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.table import plan, table
 from b2bpilot.pipeline.dsn import role_of
+from b2bpilot.pipeline.queries import ARBITER
+from b2bpilot.pipeline.row_security import SUBMISSIONS
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations.lost_columns import LostColumns
 
-NAME = "b2b_pilot_user_submissions"
 COLUMN = "message_id"
-INDEX = "idx_user_submissions_message_id"
 TOLERATED_SKEW = timedelta(seconds=5)
 MIGRATE = our_command("migrate", "--yes")
 LOGS = our_command("logs", "processor", "--since", "1h", "--level", "error")
@@ -42,7 +42,7 @@ def bringing_back_command(lost: LostColumns) -> Words:
     return by_hand(lost.statement) if lost.statement else MIGRATE
 
 
-REPLACE_INDEX = by_hand(f"DROP INDEX CONCURRENTLY {INDEX}")
+REPLACE_INDEX = by_hand(f"DROP INDEX CONCURRENTLY {ARBITER}")
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
@@ -83,14 +83,14 @@ def _clock_agrees(deployment: Deployment) -> Answer:
 def _table_exists(deployment: Deployment) -> Answer:
     schema = table(deployment).schema
     if schema.columns:
-        return holds(f"{NAME}, {len(schema.columns)} columns")
+        return holds(f"{SUBMISSIONS}, {len(schema.columns)} columns")
     if schema.elsewhere:
         from b2bpilot.ops.migrations.schema import let_see
 
         who = role_of(deployment.database_url) or "the role"
-        hidden = f"{who} does not see {NAME} in schema {', '.join(schema.elsewhere)}"
+        hidden = f"{who} does not see {SUBMISSIONS} in schema {', '.join(schema.elsewhere)}"
         return fails(f"{hidden}: {let_see(schema.elsewhere, who)}", fix="")
-    return fails(f"there is no table {NAME}")
+    return fails(f"there is no table {SUBMISSIONS}")
 
 
 def _column_exists(deployment: Deployment) -> Answer:
@@ -106,17 +106,17 @@ def _identity_gone(deployment: Deployment) -> Answer:
     """Under its old name it is who each row is: `migrate` would make an empty one beside it."""
     from b2bpilot.ops.migrations.lost_columns import lost_columns
 
-    told, lost = f"{NAME} has no column {COLUMN}", lost_columns(table(deployment).schema)
+    told, lost = f"{SUBMISSIONS} has no column {COLUMN}", lost_columns(table(deployment).schema)
     return fails(f"{told} ({lost.told})", fix=bringing_back_command(lost)) if lost.told else fails(told)
 
 
 def _index_exists(deployment: Deployment) -> Answer:
     found = table(deployment).schema.indexes
-    return holds(INDEX) if INDEX in found else fails(f"{NAME} has no index {INDEX}")
+    return holds(ARBITER) if ARBITER in found else fails(f"{SUBMISSIONS} has no index {ARBITER}")
 
 
 def _index_valid(deployment: Deployment) -> Answer:
-    if table(deployment).schema.indexes[INDEX].valid:
+    if table(deployment).schema.indexes[ARBITER].valid:
         return holds("it is used")
     return fails(
         "an interrupted build left it invalid: ON CONFLICT cannot use it, and it may let a duplicate in"
@@ -124,13 +124,13 @@ def _index_valid(deployment: Deployment) -> Answer:
 
 
 def _index_unique(deployment: Deployment) -> Answer:
-    index = table(deployment).schema.indexes[INDEX]
+    index = table(deployment).schema.indexes[ARBITER]
     columns = ", ".join(index.columns)
     kind = "unique" if index.unique else "not unique"
     where = ", with a WHERE clause" if index.partial else ""
     seen = f"{kind}, on {columns}{where}"
     is_right = index.unique and index.columns == [COLUMN] and not index.partial
-    return holds(seen) if is_right else fails(f"{INDEX} is {seen}")
+    return holds(seen) if is_right else fails(f"{ARBITER} is {seen}")
 
 
 def _ledger_sound(deployment: Deployment) -> Answer:

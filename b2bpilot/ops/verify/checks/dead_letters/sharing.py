@@ -5,18 +5,14 @@ from __future__ import annotations
 from b2bpilot.ops.owner import endpoint_name
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
-from b2bpilot.ops.verify.checks.topic.subscriptions import READ
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscribers import asked_of, of_others
+from b2bpilot.ops.verify.subscribers import OWNERS, asked_of, of_others, readable
 
 
 def _unshared(deployment: Deployment) -> Answer:
     stack = deployment.stack
     others = [one for one in asked_of(deployment) if not is_processor_s(one, stack)]
-    for one in others:
-        if one.attributes_error is not None:
-            raise one.attributes_error
-    sharing = [one for one in others if one.redrive_target_arn == stack.dead_letter_queue_arn]
+    sharing = [one for one in others if readable(one).redrive_target_arn == stack.dead_letter_queue_arn]
     if not sharing:
         return holds("no other subscription of the topic does")
     told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)
@@ -35,7 +31,7 @@ CHECKS = (
         why="Nobody redrives them from there, and the owner of those that name no subscription is unknown.",
         probe=_unshared,
         severity=Severity.WARNING,
-        actions=READ,
+        actions=OWNERS,
         needs=("B2B030",),
     ),
 )

@@ -8,12 +8,11 @@ from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
-from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each, of_own_account
+from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each, of_own_account, readable
 
 
 def _watched(deployment: Deployment, one: Subscriber) -> Answer:
-    if one.subscription.attributes_error is not None:
-        raise one.subscription.attributes_error
+    readable(one.subscription)
     queues = one.dead_letter_queue_arns
     if not queues:
         return unanswered("it has no dead-letter queue")

@@ -11,7 +11,7 @@ from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 from b2bpilot.ops.subscribers.naming import resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
-from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.commands import aws, document, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import Grant, grant_command
 from b2bpilot.ops.verify.subscribers import (
@@ -19,11 +19,11 @@ from b2bpilot.ops.verify.subscribers import (
     admission_command,
     elsewhere,
     function,
-    no_command,
     of_each,
     of_own_account,
     others,
     queue,
+    readable,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ RECEIVES = 5
 
 def _one_queue(deployment: Deployment, one: Subscriber) -> Answer:
     """One that the processor uses, too, is B2B105's."""
-    if one.subscription.attributes_error is not None:
-        raise one.subscription.attributes_error
+    subscription = readable(one.subscription)
     if one.errors:
         return silent("; ".join(one.errors), may_change=True)
-    by_sns, by_sender = one.subscription.redrive_target_arn, one.sender_dead_letter_queue_arn
+    by_sns, by_sender = subscription.redrive_target_arn, one.sender_dead_letter_queue_arn
     if by_sns is None or by_sender is None:
         return _lacking(deployment, one, by_sns, by_sender)
     if by_sns != by_sender:
@@ -49,7 +48,7 @@ def _one_queue(deployment: Deployment, one: Subscriber) -> Answer:
             fix=_redrive(one, by_sender),
         )
     if wrong := _unfit(deployment, one, by_sns):
-        return no_command(wrong)
+        return fails(wrong, fix="")
     return holds(resource_name(by_sns))
 
 
@@ -65,11 +64,13 @@ def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sen
             f"the {one.kind.value} has no dead-letter queue{goes}", fix=_sender(deployment, one, by_sns)
         )
     if one.on_failure:
-        return no_command(
-            f"its function has no dead-letter queue{goes}; its subscription has no redrive policy: what SNS cannot deliver is lost"
+        return fails(
+            f"the function has no dead-letter queue{goes}; its subscription has no redrive policy: what SNS cannot deliver is lost",
+            fix="",
         )
-    return no_command(
-        f"neither its subscription nor its {one.kind.value} has a dead-letter queue: what fails is lost"
+    return fails(
+        f"neither its subscription nor its {one.kind.value} has a dead-letter queue: what fails is lost",
+        fix="",
     )
 
 
@@ -88,10 +89,7 @@ def _unfit(deployment: Deployment, one: Subscriber, arn: str) -> str | None:
 
 
 def _redrive(one: Subscriber, arn: str) -> str:
-    return aws(
-        "sns", "set-subscription-attributes", "--subscription-arn", one.subscription.arn,
-        "--attribute-name", "RedrivePolicy", "--attribute-value", document({"deadLetterTargetArn": arn}),
-    )  # fmt: skip
+    return set_subscription(one.subscription.arn, "RedrivePolicy", document({"deadLetterTargetArn": arn}))
 
 
 def _sender(deployment: Deployment, one: Subscriber, arn: str) -> str:
@@ -110,14 +108,13 @@ def _sender(deployment: Deployment, one: Subscriber, arn: str) -> str:
 
 
 def _admits(deployment: Deployment, one: Subscriber) -> Answer:
-    if one.subscription.attributes_error is not None:
-        raise one.subscription.attributes_error
+    subscription = readable(one.subscription)
     if not one.dead_letter_queue_arns:
         return unanswered("it has no dead-letter queue")
     for arn in one.dead_letter_queue_arns:
         if queue(deployment, arn) is None:
-            return no_command(f"the dead-letter queue {arn} does not exist: what fails is lost")
-    target = one.subscription.redrive_target_arn
+            return fails(f"the dead-letter queue {arn} does not exist: what fails is lost", fix="")
+    target = subscription.redrive_target_arn
     return _let_in(deployment, target) if target else unanswered("its subscription has no redrive policy")
 
 
@@ -137,8 +134,9 @@ def _let_in(deployment: Deployment, arn: str) -> Answer:
 
 def _usable(arn: str, attributes: QueueAttributes) -> Answer:
     if attributes.keeps_sns_out:
-        return no_command(
-            f"{arn} is encrypted with {KEY_OF_AWS}, which SNS may not use: what it cannot deliver is lost"
+        return fails(
+            f"{arn} is encrypted with {KEY_OF_AWS}, which SNS may not use: what it cannot deliver is lost",
+            fix="",
         )
     return holds(resource_name(arn))
 

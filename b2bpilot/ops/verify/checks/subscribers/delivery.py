@@ -10,21 +10,20 @@ from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.subscribers.filter_limits import filter_problems
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
 from b2bpilot.ops.subscribers.kinds import most_attributes
+from b2bpilot.ops.subscribers.new_filter import DEFAULT as WITHOUT_TESTS
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
-from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.commands import set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscribers import READ, of_each
+from b2bpilot.ops.verify.subscribers import READ, of_each, readable
+from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES
 
-WITHOUT_TESTS = '{"test": ["false"]}'
 WITHOUT_TESTS_IN_BODY = '{"test": [false]}'
-RAW_LIMIT = 10
-"""A raw delivery to a queue with more attributes is discarded (docs/aws-facts.md#raw-delivery)."""
 TRACING = 2
 """So many a tracer may add."""
 
 
 def _filters(_: Deployment, one: Subscriber) -> Answer:
-    subscription = _readable(one)
+    subscription = readable(one.subscription)
     if subscription.filter_policy is None:
         return holds("no filter policy: every message, tests too")
     problems = filter_problems(subscription)
@@ -46,36 +45,23 @@ def _tests(subscription: Subscription) -> str:
 
 def _usual(subscription: Subscription) -> str:
     policy = WITHOUT_TESTS_IN_BODY if subscription.filter_policy_scope == BODY_SCOPE else WITHOUT_TESTS
-    return _set(subscription, "FilterPolicy", policy)
+    return set_subscription(subscription.arn, "FilterPolicy", policy)
 
 
 def _raw(_: Deployment, one: Subscriber) -> Answer | None:
     """Of what SNS delivers otherwise than to a queue, it discards nothing for its attributes."""
-    subscription, most = _readable(one), most_attributes()
+    subscription, most = readable(one.subscription), most_attributes()
     if subscription.protocol != "sqs":
         return None
     if not subscription.raw_delivery:
         return holds("in SNS's envelope, with any number of attributes")
-    left = RAW_LIMIT - most
+    left = MOST_ATTRIBUTES - most
     if left >= TRACING:
-        return holds(f"raw: a message has {most} attributes at most, and SNS takes {RAW_LIMIT}")
+        return holds(f"raw: a message has {most} attributes at most, and SNS takes {MOST_ATTRIBUTES}")
     return fails(
-        f"raw: a message has up to {most} attributes, which leaves {max(left, 0)} of {RAW_LIMIT} to tracers, who add {TRACING}",
-        fix=_set(subscription, "RawMessageDelivery", "false"),
+        f"raw: a message has up to {most} attributes, which leaves {max(left, 0)} of {MOST_ATTRIBUTES} to tracers, who add {TRACING}",
+        fix=set_subscription(subscription.arn, "RawMessageDelivery", "false"),
     )
-
-
-def _readable(one: Subscriber) -> Subscription:
-    if one.subscription.attributes_error is not None:
-        raise one.subscription.attributes_error
-    return one.subscription
-
-
-def _set(subscription: Subscription, name: str, value: str) -> str:
-    return aws(
-        "sns", "set-subscription-attributes", "--subscription-arn", subscription.arn,
-        "--attribute-name", name, "--attribute-value", value,
-    )  # fmt: skip
 
 
 check = partial(
@@ -92,7 +78,7 @@ CHECKS = (
     check(
         code="B2B183",
         statement="a raw delivery has room for every attribute",
-        why=f"SNS discards a raw delivery to a queue with more than {RAW_LIMIT} attributes, and tracers add {TRACING}.",
+        why=f"SNS discards a raw delivery to a queue with more than {MOST_ATTRIBUTES} attributes, and tracers add {TRACING}.",
         probe=of_each(_raw),
     ),
 )

@@ -12,14 +12,14 @@ from b2bpilot.ops.subscribers.naming import resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.subscribers import (
     READ,
-    access_to,
     admission_command,
     elsewhere,
-    no_command,
     of_each,
     of_own_account,
+    out_of_reach,
     queue,
 )
 
@@ -30,13 +30,14 @@ INVOKE, SEND = "lambda:InvokeFunction", "sqs:SendMessage"
 def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
     endpoint = one.subscription.endpoint
     if one.kind is SubscriberKind.QUEUE and endpoint.endswith(FIFO):
-        return no_command(
-            f"{endpoint} is a FIFO queue, and SNS delivers from a standard topic to standard queues only"
+        return fails(
+            f"{endpoint} is a FIFO queue, and SNS delivers from a standard topic to standard queues only",
+            fix="",
         )
-    if one.kind is SubscriberKind.OTHER or endpoint.split(":")[4:5] != [deployment.stack.account_id]:
-        return _look(deployment, one)
+    if (answer := out_of_reach(deployment, one)) is not None:
+        return answer
     if one.exists is False:
-        return no_command(f"{endpoint} does not exist: SNS delivers nothing to it")
+        return fails(f"{endpoint} does not exist: SNS delivers nothing to it", fix="")
     if one.exists is None:
         return silent("; ".join(one.errors), may_change=True)
     return holds(f"{one.kind.value} {resource_name(endpoint)}")
@@ -45,10 +46,13 @@ def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
 def _admits(deployment: Deployment, one: Subscriber) -> Answer:
     topic_arn, endpoint = deployment.stack.topic_arn, one.subscription.endpoint
     is_queue = one.kind is SubscriberKind.QUEUE
-    policy = _queue_policy(deployment, endpoint) if is_queue else _function_policy(deployment, endpoint)
+    if is_queue:
+        policy = _queue_policy(deployment, endpoint)
+    else:
+        policy = function_policy(shared(deployment), endpoint).text
     match admits(policy, action=SEND if is_queue else INVOKE, topic_arn=topic_arn, endpoint_arn=endpoint):
         case True if is_queue and _keeps_sns_out(deployment, endpoint):
-            return no_command(f"{endpoint} is encrypted with {KEY_OF_AWS}, which SNS may not use")
+            return fails(f"{endpoint} is encrypted with {KEY_OF_AWS}, which SNS may not use", fix="")
         case True:
             return holds(f"its policy lets SNS in as {principal_for(topic_arn, endpoint)}")
         case None:
@@ -57,10 +61,6 @@ def _admits(deployment: Deployment, one: Subscriber) -> Answer:
         f"the policy of its {one.kind.value} does not let SNS in from this topic",
         fix=admission_command(deployment, endpoint) if is_queue else _permission(deployment, endpoint),
     )
-
-
-def _function_policy(deployment: Deployment, arn: str) -> str | None:
-    return function_policy(access_to(deployment, arn), arn).text
 
 
 def _queue_policy(deployment: Deployment, arn: str) -> str | None:
@@ -82,8 +82,6 @@ def _permission(deployment: Deployment, endpoint: str) -> str:
         *elsewhere(deployment, endpoint),
     )  # fmt: skip
 
-
-_look = of_own_account(lambda _, one: holds(one.subscription.endpoint))
 
 check = partial(Check, category=Category.SUBSCRIBERS, severity=Severity.WARNING, needs=("B2B030",))
 

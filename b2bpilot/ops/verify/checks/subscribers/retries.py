@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from b2bpilot.aws.consumers import Consumer, consumers_of
 from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, EventInvoke, event_invoke
+from b2bpilot.aws.mappings import REPORTS
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws, document
@@ -16,16 +18,15 @@ from b2bpilot.ops.verify.subscribers import (
     access_to,
     elsewhere,
     function,
-    no_command,
     of_each,
     of_own_account,
     queue,
 )
+from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.plural import many
 
-LAST_RETRY_SECONDS = 180
+LAST_RETRY_SECONDS = sum(RETRY_PAUSES, timedelta()).total_seconds()
 """Lambda tries again one minute after the first failure and two after the second (docs/aws-facts.md#retries)."""
-REPORTS = "ReportBatchItemFailures"
 
 
 def _invoked(deployment: Deployment, one: Subscriber) -> Answer | None:
@@ -73,7 +74,7 @@ def _consumed(deployment: Deployment, one: Subscriber) -> Answer | None:
     on = [consumer for consumer in consumers if consumer.is_on]
     if len(on) > 1:
         names = ", ".join(consumer.function_arn for consumer in on)
-        return no_command(f"{len(on)} functions read its queue, and each gets a part: {names}")
+        return fails(f"{len(on)} functions read its queue, and each gets a part: {names}", fix="")
     return _mapped(deployment, one.queue_arn, (on or consumers)[0])
 
 

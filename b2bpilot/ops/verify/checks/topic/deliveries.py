@@ -9,12 +9,13 @@ from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.subscribers.topic_report import backfill_command, judged
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, warns
-from b2bpilot.ops.verify.checks.topic.subscriptions import READ, coverages
+from b2bpilot.ops.verify.checks.topic.subscriptions import coverages
 from b2bpilot.ops.verify.commands import one_after_another
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
-from b2bpilot.ops.verify.subscribers import MOST_TOLD, all_of, others
+from b2bpilot.ops.verify.shared import shared_environment
+from b2bpilot.ops.verify.subscribers import MOST_TOLD, OWNERS, all_of, others
 from b2bpilot.plural import many
 
 FIND_LOST = our_command("twilio", "reconcile", "--since", "24h", "--publish-missing")
@@ -58,7 +59,7 @@ def _nothing_lost(deployment: Deployment) -> Answer:
 
 
 def _loses(deployment: Deployment, one: Subscriber) -> bool:
-    return judged(one.subscription, deployment.environment, timeouts=PROBE_TIMEOUTS).is_losing
+    return judged(one.subscription, shared_environment(deployment), timeouts=PROBE_TIMEOUTS).is_losing
 
 
 check = partial(Check, category=Category.TOPIC, needs=("B2B030",))
@@ -71,7 +72,7 @@ CHECKS = (
         fix=our_command("subscribers"),
         probe=_delivered,
         severity=Severity.WARNING,
-        actions=(*READ, *METRIC_ACTIONS),
+        actions=(*OWNERS, *METRIC_ACTIONS),
         unless_failed=("B2B033",),
     ),
     check(
@@ -80,6 +81,6 @@ CHECKS = (
         why="It could not write to the dead-letter queue either. Twilio still has the processor's; what another subscriber lost, the table of submissions has.",
         fix=FIND_LOST,
         probe=_nothing_lost,
-        actions=(*READ, *METRIC_ACTIONS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "lambda:GetPolicy"),
+        actions=(*OWNERS, *METRIC_ACTIONS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "lambda:GetPolicy"),
     ),
 )

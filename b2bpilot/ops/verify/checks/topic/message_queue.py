@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from b2bpilot.aws.mappings import REPORTS, EventSourceMapping, MappingReading
+from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.aws.queue_attributes import counters
-from b2bpilot.aws.stack import BY_TOPIC, UNRESERVED
+from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.shared import shared
+from b2bpilot.plural import many
 
 NONE = "the stack has no message queue: its template is of the release before"
 
@@ -24,7 +26,7 @@ def _nothing_is_left(deployment: Deployment) -> Answer:
     if not found:
         return holds("it is empty")
     return fails(
-        f"{_counted(found)} in the message queue, and nothing takes them while Delivery is topic. Deploy with Delivery as "
+        f"about {many(found, 'message')} in the message queue, and nothing takes them while Delivery is topic. Deploy with Delivery as "
         "topic-and-queue until it is empty"
     )
 
@@ -55,10 +57,6 @@ def _losing(reading: MappingReading, reserve: str) -> list[str]:
         *([f"Lambda deletes what {reading.filters} filters leave out"] if reading.filters else []),
         *([f"it takes {most or 'any number of'} runs, and the reserve is {reserve}"] if is_too_much else []),
     ]
-
-
-def _counted(messages: int) -> str:
-    return f"about {messages:,} message{'' if messages == 1 else 's'}"
 
 
 check = partial(Check, category=Category.TOPIC, needs=("B2B010",))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from b2bpilot.aws.stack import BY_BOTH, BY_QUEUE, BY_TOPIC
+from b2bpilot.aws.modes import BY_QUEUE, BY_TOPIC, PROTOCOLS
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
-from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.commands import document, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscribers import all_of, asked_of, of_others
+from b2bpilot.ops.verify.subscribers import OWNERS, all_of, asked_of, of_others, readable
 
-PROTOCOLS = {BY_TOPIC: ("lambda",), BY_BOTH: ("lambda", "sqs"), BY_QUEUE: ("sqs",)}
-"""By which the processor is subscribed in each mode of delivery."""
-READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
     "aws sns subscribe --topic-arn {topic_arn} --protocol lambda --notification-endpoint "
     "arn:{partition}:lambda:{region}:{account_id}:function:{processor_function_name} "
@@ -29,11 +26,7 @@ def _processors(deployment: Deployment) -> list[Subscription]:
 
 def _readable(deployment: Deployment) -> list[Subscription]:
     """The processor's subscriptions; raises what kept their attributes from being read."""
-    found = _processors(deployment)
-    for one in found:
-        if one.attributes_error is not None:
-            raise one.attributes_error
-    return found
+    return [readable(one) for one in _processors(deployment)]
 
 
 def _subscribed(deployment: Deployment) -> Answer:
@@ -72,8 +65,7 @@ def _confirmed(deployment: Deployment) -> Answer:
         )
     if silent := [one for one in found if one.confirmed is None and not confirms_itself(one)]:
         for one in silent:
-            if one.attributes_error is not None:
-                raise one.attributes_error
+            readable(one)
         return unanswered(f"SNS does not say it of {', '.join(one.protocol for one in silent)}")
     return holds(_counted(len(found), "subscription"))
 
@@ -92,22 +84,18 @@ def _unfiltered(deployment: Deployment) -> Answer:
     found = coverages(deployment)
     for one, covered in found:
         if loss := covered.loss():
-            return fails(f"the processor's filter policy {loss}", fix=_unfilter_command(one.arn))
+            return fails(
+                f"the processor's filter policy {loss}", fix=set_subscription(one.arn, "FilterPolicy", "{}")
+            )
     for one, covered in found:
         if doubts := list(covered.doubts()):
             return warns(
-                f"the processor's filter policy {'; it '.join(doubts)}", fix=_unfilter_command(one.arn)
+                f"the processor's filter policy {'; it '.join(doubts)}",
+                fix=set_subscription(one.arn, "FilterPolicy", "{}"),
             )
     if any(one.filter_policy for one, _ in found):
         return holds(f"each of {found[0][1].tried} kinds of message passes its policy")
     return holds("it has no filter policy")
-
-
-def _unfilter_command(arn: str) -> str:
-    return aws(
-        "sns", "set-subscription-attributes", "--subscription-arn", arn, "--attribute-name", "FilterPolicy",
-        "--attribute-value", "{}",
-    )  # fmt: skip
 
 
 def _redriven(deployment: Deployment) -> Answer:
@@ -116,10 +104,7 @@ def _redriven(deployment: Deployment) -> Answer:
     if not wrong:
         return holds(queue)
     target = wrong[0].redrive_target_arn
-    fix = aws(
-        "sns", "set-subscription-attributes", "--subscription-arn", wrong[0].arn, "--attribute-name", "RedrivePolicy",
-        "--attribute-value", document({"deadLetterTargetArn": queue}),
-    )  # fmt: skip
+    fix = set_subscription(wrong[0].arn, "RedrivePolicy", document({"deadLetterTargetArn": queue}))
     return fails(
         f"what SNS cannot deliver goes to {target}"
         if target
@@ -132,7 +117,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-check = partial(Check, category=Category.TOPIC, actions=READ, needs=("B2B030",))
+check = partial(Check, category=Category.TOPIC, actions=OWNERS, needs=("B2B030",))
 
 CHECKS = (
     check(
