@@ -11,6 +11,7 @@ from b2bpilot.aws.clock import AWS, answered_at
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
+from b2bpilot.pipeline.arn import region_of
 from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class EventSourceMapping:
     @property
     def off_command(self) -> str:
         """What turns the mapping off where this program cannot."""
-        region = self.arn.split(":")[3]
+        region = region_of(self.arn)
         return (
             f"aws lambda update-event-source-mapping --uuid {self.uuid} --no-enabled "
             f"--scaling-config MaximumConcurrency={AS_DEPLOYED} --region {region}"

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
-from b2bpilot.aws.queue_attributes import url_of
+from b2bpilot.aws.queue_attributes import queue_at
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.pipeline.arn import region_of
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -50,14 +51,11 @@ def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = 
 def queue_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
     """Return the policy of a queue. Raises AwsError."""
     client: SQSClient = where(access, arn).client("sqs", timeouts)
-    if (url := url_of(client, arn)) is None:
-        return ResourcePolicy(exists=False)
-    with translated("sqs:GetQueueAttributes"):
-        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
-    return ResourcePolicy(text=answer.get("Attributes", {}).get("Policy") or None)
+    found = queue_at(client, arn)
+    return ResourcePolicy(text=found[1].policy) if found else ResourcePolicy(exists=False)
 
 
 def where(access: AwsAccess, arn: str) -> AwsAccess:
     """Return the access to a resource's own region: SNS delivers to other regions, too."""
-    region = arn.split(":")[3]
+    region = region_of(arn)
     return replace(access, region=region) if region else access

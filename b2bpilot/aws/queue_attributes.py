@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.clock import answered_at
 from b2bpilot.aws.failures import translated
+from b2bpilot.pipeline.arn import account_of, name_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -124,14 +125,22 @@ def existing_queue(client: SQSClient, url: str) -> QueueAttributes | None:
 
 def url_of(client: SQSClient, arn: str) -> str | None:
     """Return the URL of a queue by its ARN; None when there is none. Raises AwsError."""
-    _, _, _, _, account, name = arn.split(":", 5)
     with translated("sqs:GetQueueUrl"):
         try:
-            return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            return client.get_queue_url(QueueName=name_of(arn), QueueOwnerAWSAccountId=account_of(arn))[
+                "QueueUrl"
+            ]
         except ClientError as exc:
             if error_code(exc) not in NO_QUEUE:
                 raise
             return None
+
+
+def queue_at(client: SQSClient, arn: str) -> tuple[str, QueueAttributes] | None:
+    """Return a queue's URL and how it is set up, by its ARN; None when there is none. Raises AwsError."""
+    url = url_of(client, arn)
+    found = existing_queue(client, url) if url else None
+    return (url, found) if url and found else None
 
 
 def _attributes(values: Mapping[Any, str], *, read_at: datetime | None) -> QueueAttributes:

@@ -13,7 +13,7 @@ U = TypeVar("U")
 AT_ONCE = 8
 
 
-def of_each(ask: Callable[[T], U], things: Sequence[T], *, at_once: int = AT_ONCE) -> list[U]:
+def of_each(ask: Callable[[T], U], things: Sequence[T]) -> list[U]:
     """Return the answers in the order of the things; raises what the first of them raised.
 
     In daemons: a pool's threads would keep a program that gave up waiting until the last of them has its answer.
@@ -33,6 +33,6 @@ def of_each(ask: Callable[[T], U], things: Sequence[T], *, at_once: int = AT_ONC
             except BaseException as exc:  # noqa: BLE001  # told where the answer is read
                 answer.set_exception(exc)
 
-    for _ in range(min(at_once, len(things))):
+    for _ in range(min(AT_ONCE, len(things))):
         threading.Thread(target=work, daemon=True).start()
     return [answer.result() for answer in answers]

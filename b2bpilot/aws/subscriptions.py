@@ -14,6 +14,7 @@ from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.side_by_side import of_each
 from b2bpilot.errors import AwsError
+from b2bpilot.pipeline.arn import service_of
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -129,8 +130,7 @@ def subscription_of(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = 
 
 def _protocol(endpoint: str) -> str:
     """Not every endpoint says it."""
-    service = endpoint.split(":")[2:3]
-    return service[0] if endpoint.startswith("arn:") and service else ""
+    return service_of(endpoint) if endpoint.startswith("arn:") else ""
 
 
 def _subscription(client: SNSClient, listed: SubscriptionTypeDef) -> Subscription:

@@ -12,6 +12,7 @@ from typing import Any
 from b2bpilot.local.bridge import Runtime
 from b2bpilot.local.notification import lambda_event, queue_body
 from b2bpilot.ops.subscribers.admission import admits
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES
 from b2bpilot.pipeline.waiting import pause
 
@@ -157,7 +158,7 @@ class TopicSeam:
 
     def _count(self, topic_arn: str, metric: str) -> None:
         with self._lock:
-            self._counts[topic_arn.rpartition(":")[2]][metric] += 1
+            self._counts[name_of(topic_arn)][metric] += 1
         self._counted.set()
 
     def _report(self) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from b2bpilot.pipeline.notification import record_of, unsubscribe_url
+
 Attributes = Mapping[str, Mapping[str, Any]]
 
 
@@ -23,24 +25,15 @@ def lambda_event(
         "SignatureVersion": "1",
         "Signature": envelope["Signature"],
         "SigningCertUrl": envelope["SigningCertURL"],
-        "UnsubscribeUrl": _unsubscribe_url(subscription_arn),
+        "UnsubscribeUrl": unsubscribe_url(subscription_arn),
         "MessageAttributes": {name: _attribute(value) for name, value in attributes.items()},
     }
-    return {
-        "Records": [
-            {
-                "EventSource": "aws:sns",
-                "EventVersion": "1.0",
-                "EventSubscriptionArn": subscription_arn,
-                "Sns": message,
-            }
-        ]
-    }
+    return {"Records": [record_of(message, subscription_arn)]}
 
 
 def queue_body(envelope: Mapping[str, Any], attributes: Attributes, subscription_arn: str) -> str:
     """What a queue gets of it, as a subscriber or as the dead-letter queue of a subscription: the envelope."""
-    body = {**envelope, "UnsubscribeURL": _unsubscribe_url(subscription_arn)}
+    body = {**envelope, "UnsubscribeURL": unsubscribe_url(subscription_arn)}
     if attributes:
         body["MessageAttributes"] = {
             name: {**_attribute(value), "Type": value["DataType"]} for name, value in attributes.items()
@@ -53,8 +46,3 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, str]:
     if value["DataType"].startswith("Binary"):
         return {"Type": "Binary", "Value": value.get("BinaryValue", "")}
     return {"Type": "String", "Value": value.get("StringValue", "")}
-
-
-def _unsubscribe_url(subscription_arn: str) -> str:
-    region = subscription_arn.split(":")[3]
-    return f"https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription_arn}"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from b2bpilot.aws.stack import StackOutputs
-from b2bpilot.pipeline.owner import function_name
+from b2bpilot.pipeline.arn import function_name
+from b2bpilot.pipeline.owner import asker_of
 
 PROCESSOR = "processor"
 """What the stack's own subscriber is called; no other may be."""
@@ -68,7 +69,7 @@ class Recipient:
     @property
     def asker(self) -> str:
         """Say for whom a command is."""
-        return "this environment" if self.is_processor else f"subscriber {self.name}"
+        return asker_of(None if self.is_processor else self.name)
 
     @property
     def whose(self) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 
 from b2bpilot.errors import MessageUnreadable, NotOurs
 from b2bpilot.pipeline.addressee import NOBODY, Addressee, addressee_of
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.delivery import Delivery, deliveries, redrive_in, sns_attributes
 from b2bpilot.pipeline.document import is_text, json_object
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
+from b2bpilot.pipeline.notification import record_of
 from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
 
 POISON_AFTER = 3
@@ -238,7 +240,7 @@ def _unwrap(
 
 def _given_up(queue_arn: str) -> Failure:
     """SQS says no more than where it was (docs/aws-facts.md#sqs-source)."""
-    name = queue_arn.rpartition(":")[2]
+    name = name_of(queue_arn)
     return Failure(kind=FailureKind.GIVEN_UP, text=f"queue {name} had it received too often")
 
 
@@ -274,10 +276,7 @@ def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Attribut
 
 
 def _event(notification: Mapping[str, Any], *, subscription_arn: str | None) -> dict[str, Any]:
-    """Where no subscription is known none is named: an empty name, or the topic's, would be somebody's word."""
-    named = {"EventSubscriptionArn": subscription_arn} if subscription_arn else {}
-    record = {"EventSource": "aws:sns", "EventVersion": "1.0", **named, "Sns": dict(notification)}
-    return {"Records": [record]}
+    return {"Records": [record_of(notification, subscription_arn)]}
 
 
 def _as_sns_has_it(attribute: Mapping[str, Any]) -> dict[str, str]:

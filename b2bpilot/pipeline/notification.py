@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from b2bpilot.pipeline.arn import partition_of, region_of
 from b2bpilot.pipeline.delivery import RUN_ID
 from b2bpilot.pipeline.message import Encoded, PilotMessage, encode, format_time
 
@@ -37,13 +38,22 @@ def event_for(message: PilotMessage, to: Addressed) -> dict[str, Any]:
     """Return the event that a subscribed function gets. Raises MessageTooLarge."""
     envelope = _envelope(message, to)
     unsubscribe = envelope.pop("UnsubscribeURL")
-    record = {
-        "EventSource": "aws:sns",
-        "EventVersion": "1.0",
-        "EventSubscriptionArn": to.subscription_arn,
-        "Sns": {**envelope, "Subject": None, "UnsubscribeUrl": unsubscribe},
-    }
-    return {"Records": [record], MARK: to.mark}
+    notification = {**envelope, "Subject": None, "UnsubscribeUrl": unsubscribe}
+    return {"Records": [record_of(notification, to.subscription_arn)], MARK: to.mark}
+
+
+def record_of(notification: Mapping[str, Any], subscription_arn: str | None) -> dict[str, Any]:
+    """Return one of an event's records. Where no subscription is known none is named: an empty name, or the topic's, would be
+    somebody's word."""
+    named = {"EventSubscriptionArn": subscription_arn} if subscription_arn else {}
+    return {"EventSource": "aws:sns", "EventVersion": "1.0", **named, "Sns": dict(notification)}
+
+
+def unsubscribe_url(subscription_arn: str) -> str:
+    """SNS names the subscription in it (docs/aws-facts.md#subscription-names)."""
+    region, is_china = region_of(subscription_arn), partition_of(subscription_arn) == "aws-cn"
+    host = f"sns.{region}.amazonaws.com{'.cn' if is_china else ''}"
+    return f"https://{host}/?Action=Unsubscribe&SubscriptionArn={subscription_arn}"
 
 
 def envelope_for(message: PilotMessage, to: Addressed) -> str:
@@ -87,16 +97,9 @@ def _envelope(message: PilotMessage, to: Addressed) -> dict[str, Any]:
         "TopicArn": to.topic_arn,
         "Message": encoded.body,
         "Timestamp": format_time(message.received_at),
-        "UnsubscribeURL": _unsubscribe_url(to.subscription_arn),
+        "UnsubscribeURL": unsubscribe_url(to.subscription_arn),
         "MessageAttributes": {
             name: {"Type": value["DataType"], "Value": value["StringValue"]}
             for name, value in encoded.attributes.items()
         },
     }
-
-
-def _unsubscribe_url(subscription_arn: str) -> str:
-    """SNS names the subscription in it (docs/aws-facts.md#subscription-names)."""
-    _, partition, _, region, *_ = subscription_arn.split(":")
-    host = f"sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
-    return f"https://{host}/?Action=Unsubscribe&SubscriptionArn={subscription_arn}"

@@ -24,6 +24,11 @@ class Ownership(StrEnum):
     """Nobody was asked, or nobody could answer."""
 
 
+def asker_of(subscriber: str | None) -> str:
+    """Say for whom something is asked or done: nobody named is the processor, for which the environment stands."""
+    return f"subscriber {subscriber}" if subscriber else "this environment"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """Whose a dead letter is. `name` says it to people: an endpoint, an ARN, or why nobody knows."""
@@ -55,7 +60,7 @@ class Owner:
     @property
     def asker(self) -> str:
         """Say for whom it was asked."""
-        return f"subscriber {self.subscriber}" if self.subscriber else "this environment"
+        return asker_of(self.subscriber)
 
     @property
     def adopter(self) -> str:
@@ -146,8 +151,3 @@ def owner_of(addressee: Addressee, subscribers: Subscribers) -> Owner:
 def _caution(owner: Owner) -> int:
     """Of several, the one that allows least comes first."""
     return 2 if owner.rows_count else 1 if owner.is_ours else 0
-
-
-def function_name(arn: str) -> str:
-    """Return a function's ARN without its version or alias."""
-    return ":".join(arn.split(":")[:7])

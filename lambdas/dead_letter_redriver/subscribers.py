@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from b2bpilot.pipeline.owner import OURS, Owner, Ownership, function_name
+from b2bpilot.pipeline.arn import function_name
+from b2bpilot.pipeline.owner import OURS, Owner, Ownership
 from b2bpilot.pipeline.remote_run import SubscriberEvidence
 
 

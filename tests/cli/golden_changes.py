@@ -23,7 +23,7 @@ from b2bpilot.cli.subscribers import backfill_view
 from b2bpilot.cli.twilio import rollback, switch
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.backfill.plan import BackfillPlan
-from b2bpilot.ops.backfill.rebuild import NOT_REBUILT, RowFate
+from b2bpilot.ops.backfill.rebuild import RowFate
 from b2bpilot.ops.cutover.change import Change
 from b2bpilot.ops.cutover.route import RouteLevel
 from b2bpilot.ops.dead_letters.archive import Origin
@@ -244,7 +244,10 @@ def subscribers_backfill(pilot: Pilot) -> None:
                 RowFate.FILTERED: 1_100,
                 RowFate.UNDECIDED: 12,
                 RowFate.NOT_SELECTED: 1,
-                **dict.fromkeys(NOT_REBUILT, 7),
+                RowFate.UNIDENTIFIED: 7,
+                RowFate.WITHOUT_PARAMS: 7,
+                RowFate.DISCARDED: 7,
+                RowFate.UNREADABLE: 7,
             }
         ),
         days=Counter({NOW.date(): 10_000, (NOW - timedelta(days=1)).date(): 204}),

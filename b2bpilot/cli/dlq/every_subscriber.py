@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
@@ -10,7 +10,6 @@ from b2bpilot.errors import AwsError, PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.recipient import Recipient
-    from b2bpilot.ops.subscribers.discovery import Subscriber
 
 
 def require_alone(pilot: Pilot, *, watch: bool) -> None:
@@ -54,17 +53,18 @@ def each(pilot: Pilot, show: Callable[[Pilot], dict[str, object]]) -> list[dict[
 def _recipients(pilot: Pilot) -> Iterator[tuple[str, Recipient | PilotError]]:
     """The processor comes first, subscribed or not: its queue is the stack's."""
     from b2bpilot.ops.recipient import PROCESSOR
-    from b2bpilot.ops.subscribers.discovery import recipient_of, subscribers_of
+    from b2bpilot.ops.subscribers.discovery import others_among, recipient_of
     from b2bpilot.ops.subscribers.naming import endpoints_of_others
 
     environment = pilot.environment
     yield PROCESSOR, environment.recipient
     try:
-        others: Sequence[Subscriber] = [one for one in subscribers_of(environment) if not one.is_processor]
+        listed = environment.subscribers.listed()
+        others = others_among(environment, listed)
     except AwsError as exc:
         yield "others", exc
         return
-    pilot.remember_subscribers(endpoints_of_others([one.subscription for one in others], environment))
+    pilot.remember_subscribers(endpoints_of_others(listed, environment))
     queues: set[tuple[str, str]] = set()
     for one in sorted(others, key=lambda one: one.name):
         try:

@@ -15,6 +15,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import FOUND_SOMETHING, exit_code_if
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
+from b2bpilot.pipeline.arn import name_of
 
 if TYPE_CHECKING:
     from b2bpilot.aws.queue import DeadLetterQueue
@@ -133,7 +134,7 @@ def _look(
 
 def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:
     if policy is not None:
-        target = policy.target_arn.rpartition(":")[2]
+        target = name_of(policy.target_arn)
         pilot.output.notice(
             f"Warning: this queue has a redrive policy of its own. SQS moves what was received "
             f"{policy.max_receive_count} times to {target}, and every look receives"

@@ -241,7 +241,8 @@ def _gone(step: MigrationStep) -> str:
     makes = step.statement.makes
     if step.presence is not Presence.DIFFERENT or not isinstance(makes, NewTable):
         return _title(step)
-    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {step.remedy.removeprefix('run ')}"
+    remedy = step.lost.remedy if step.lost else ""
+    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {remedy}"
 
 
 def _is_unique(step: MigrationStep) -> bool:

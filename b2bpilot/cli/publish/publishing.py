@@ -122,7 +122,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
     request = _request_of(record)
     planned = run.planned_again(record, pilot.runs_home)
-    left = planned.items - sum(run.is_sent(state) for state in record.messages.values())
+    left = planned.items - sum(state.was_accepted for state in record.messages.values())
     unknown = sum(state.is_unknown for state in record.messages.values())
     perhaps = (
         f", {unknown:,} of them perhaps sent before: their ids make sure that each is stored once"
@@ -243,7 +243,7 @@ def _send(
 
     limits = Limits(rate=request.rate, concurrency=request.concurrency or run.DEFAULT_CONCURRENCY)
     is_one = planned.items == 1
-    left = planned.items - sum(run.is_sent(state) for state in (known or {}).values())
+    left = planned.items - sum(state.was_accepted for state in (known or {}).values())
     shown = (
         nullcontext(pilot.output.notice)
         if is_one

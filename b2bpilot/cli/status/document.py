@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
-    from b2bpilot.ops.subscribers.health import is_processor_s
+    from b2bpilot.ops.subscribers.health import processors
 
     stack = reading.environment.stack
     return {
@@ -47,9 +47,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "failed_rows_with_dead_letter": reading.dead_lettered.value,
         "database": reading.database.map(lambda proof: proof.fields()),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
-        "processor_subscribed": reading.subscriptions.map(
-            lambda found: any(is_processor_s(one, stack) for one in found)
-        ),
+        "processor_subscribed": reading.subscriptions.map(lambda found: bool(processors(found, stack))),
         "subscribers": reading.subscribers.map(lambda found: [_subscriber(one) for one in found]),
         **_absence(reading),
         "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),

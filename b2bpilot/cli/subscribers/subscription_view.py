@@ -10,6 +10,7 @@ from b2bpilot.aws import pasted
 from b2bpilot.cli.output import Row, Tone, Toned, of_state
 from b2bpilot.cli.text.durations import in_largest_unit
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -189,10 +190,7 @@ def why(evaluated: SubscriptionEvaluation, *, reveal: bool) -> str:
     if evaluation.problem:
         return evaluation.problem
     if evaluation.keys:
-        return "; ".join(
-            f"{key.key} is {_shown(key.found, reveal=reveal) or 'absent'}, wanted {key.wanted}"
-            for key in evaluation.keys
-        )
+        return "; ".join(key.in_words(str if reveal else mask_numbers) for key in evaluation.keys)
     return "its filter policy accepts it" if found.filter_policy else "it has no filter policy"
 
 
@@ -210,7 +208,7 @@ def name(found: Subscription) -> str:
     if found.protocol == "lambda":
         return found.endpoint.partition(":function:")[2] or found.endpoint
     if found.endpoint.startswith("arn:"):
-        return found.endpoint.rpartition(":")[2]
+        return name_of(found.endpoint)
     address, question, _ = found.endpoint.partition("?")
     return f"{address}?***" if question else address
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.local.runtime.events import Event
+from b2bpilot.pipeline.arn import name_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -54,5 +55,5 @@ class DeadLetterQueues:
 
     def _url(self, arn: str) -> str:
         if arn not in self._urls:
-            self._urls[arn] = self._client.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+            self._urls[arn] = self._client.get_queue_url(QueueName=name_of(arn))["QueueUrl"]
         return self._urls[arn]

@@ -12,18 +12,18 @@ import yaml
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import SettingsInvalid, UsageError
-from b2bpilot.ops.subscribers.names import require_name
+from b2bpilot.ops.subscribers.names import require_name, suffix, topic_export
 from b2bpilot.ops.verify.template import parse
 
 TEMPLATE = "template.yaml"
-SUFFIX = "-b2b-pilot-${Environment}"
+SUFFIX = suffix("${Environment}")
 ENVIRONMENT_PARAMETER, DATABASE_PARAMETER = "Environment", "DatabaseSecretArn"
 """What a subscriber's template is given here."""
 MAKE_ONE = "make one with " + our_command("subscribers", "new", "NAME")
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 PYTHON = "python"
 QUEUE = "AWS::SQS::Queue"
-TOPIC_EXPORT = "b2b-pilot-${Environment}-TopicArn"
+TOPIC_EXPORT = topic_export("${Environment}")
 """What a subscriber's template imports (decision 38)."""
 
 

@@ -10,7 +10,6 @@ from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.stack import (
     DIGEST_TAG,
     ENVIRONMENT,
-    STACK_NAME,
     delete,
     deploy_as,
     resources_of,
@@ -18,11 +17,12 @@ from b2bpilot.local.stack import (
 )
 from b2bpilot.local.state import LocalSubscriber
 from b2bpilot.local.subscribers.folder import DATABASE_PARAMETER, ENVIRONMENT_PARAMETER, SubscriberFolder
+from b2bpilot.ops.subscribers.names import suffix
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import TagTypeDef
 
-SUFFIX, DEAD_LETTERS = f"-{STACK_NAME}", "-dlq"
+SUFFIX, DEAD_LETTERS = suffix(ENVIRONMENT), "-dlq"
 """Names of decision 38."""
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, date
 
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.backfill.options import BackfillOptions
-from b2bpilot.ops.backfill.rebuild import NOT_REBUILT, DecidedRow, RowFate, decided
-from b2bpilot.ops.runs.record import MessageState
+from b2bpilot.ops.backfill.rebuild import DecidedRow, RowFate, decided
+from b2bpilot.ops.runs.record import MessageState, is_sent
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.history import PAGE, Stretch, oldest_first
 from b2bpilot.pipeline.models import UserSubmission
@@ -41,10 +41,6 @@ class BackfillPlan:
     def to_send(self) -> int:
         return self.fates[RowFate.SEND]
 
-    @property
-    def not_rebuilt(self) -> int:
-        return sum(self.fates[fate] for fate in NOT_REBUILT)
-
 
 def plan(
     database: DatabaseManager,
@@ -62,7 +58,8 @@ def plan(
         if one.message is not None:
             found.days[row.created_at.astimezone(UTC).date()] += 1
             found.tests += one.message.test
-            found.perhaps_before += is_unknown((known or {}).get(one.message.message_id))
+            state = (known or {}).get(one.message.message_id)
+            found.perhaps_before += state is not None and state.perhaps_sent
         if found.looked_at % PAGE == 0:
             observe(found.looked_at)
         if found.to_send + found.fates[RowFate.BEFORE] == options.limit:
@@ -87,16 +84,8 @@ def rows_decided(
         one = decided(row, subscription, options.where)
         if one.message is not None:
             state = known.get(one.message.message_id)
-            if was_accepted(state):
+            if is_sent(state):
                 one = DecidedRow(fate=RowFate.BEFORE)
             elif state is None and options.is_by_plan:
                 one = DecidedRow(fate=RowFate.NOT_SELECTED)
         yield row, one
-
-
-def was_accepted(state: MessageState | None) -> bool:
-    return state is not None and state.was_accepted
-
-
-def is_unknown(state: MessageState | None) -> bool:
-    return state is not None and state.is_unknown and not state.was_accepted

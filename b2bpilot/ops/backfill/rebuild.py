@@ -36,9 +36,6 @@ class RowFate(StrEnum):
     UNREADABLE = "unreadable"
 
 
-NOT_REBUILT = (RowFate.UNIDENTIFIED, RowFate.WITHOUT_PARAMS, RowFate.DISCARDED, RowFate.UNREADABLE)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedRow:
     """One row. `message` is there exactly when it is sent."""

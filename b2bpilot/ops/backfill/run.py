@@ -8,7 +8,7 @@ from itertools import islice
 
 from b2bpilot.errors import Refused
 from b2bpilot.ops.backfill.options import BackfillOptions
-from b2bpilot.ops.backfill.plan import BackfillPlan, Known, is_unknown, plan, rows_decided, was_accepted
+from b2bpilot.ops.backfill.plan import BackfillPlan, Known, plan, rows_decided
 from b2bpilot.ops.backfill.rebuild import RowFate
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.publish.order import Item
@@ -56,7 +56,7 @@ class Backfill:
         pace = Pace(
             Limits(rate=self.options.rate, concurrency=self.options.concurrency or DEFAULT_CONCURRENCY)
         )
-        earlier = sum(was_accepted(state) for state in self.known.values())
+        earlier = sum(state.was_accepted for state in self.known.values())
         sending = Publishing(
             route=route,
             journal=journal,
@@ -71,12 +71,12 @@ class Backfill:
 
     def so_far(self) -> Dispatch:
         """Return what earlier attempts did, of a run that has nothing left to send."""
-        accepted = sum(was_accepted(state) for state in self.known.values())
+        accepted = sum(state.was_accepted for state in self.known.values())
         perhaps = self._perhaps_before()
         return Dispatch(total=accepted + len(perhaps), results=(), earlier=accepted, perhaps_before=perhaps)
 
     def _perhaps_before(self) -> frozenset[str]:
-        return frozenset(key for key, state in self.known.items() if is_unknown(state))
+        return frozenset(key for key, state in self.known.items() if state.perhaps_sent)
 
     def _items(self, planned: BackfillPlan, left: NotHandedOut) -> Iterator[Item]:
         decided = rows_decided(

@@ -7,8 +7,8 @@ from b2bpilot.errors import Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.coverage import coverage
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-
-FIFO = ".fifo"
+from b2bpilot.ops.subscribers.naming import is_fifo
+from b2bpilot.pipeline.arn import account_of
 
 
 def require_fillable(found: Subscriber, environment: Environment) -> None:
@@ -36,12 +36,12 @@ def _require_reachable(found: Subscriber, environment: Environment) -> None:
             f"subscriber {found.name} is reached by {found.subscription.protocol}: "
             "a backfill sends to functions and queues only"
         )
-    account, ours = endpoint.split(":")[4], environment.stack.account_id
+    account, ours = account_of(endpoint), environment.stack.account_id
     if account != ours:
         raise Refused(
             f"subscriber {found.name} is in account {account}: a backfill sends within account {ours} only"
         )
-    if endpoint.endswith(FIFO):
+    if is_fifo(endpoint):
         raise Refused(f"subscriber {found.name} is a FIFO queue: SNS delivers nothing to it from this topic")
     if found.exists is False:
         raise Refused(

@@ -14,6 +14,7 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.stack_state import read_state
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.arn import name_of
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -131,16 +132,16 @@ def _functions(stack: StackOutputs) -> dict[str, str]:
 
 def _metrics(stack: StackOutputs) -> dict[str, list[Metric]]:
     functions = _functions(stack)
-    queue = {"QueueName": stack.dead_letter_queue_arn.rpartition(":")[2]}
+    queue = {"QueueName": name_of(stack.dead_letter_queue_arn)}
     ours = f"B2BPilot/{stack.environment}"
     groups = [f"/aws/lambda/{name}" for name in functions.values()]
     groups.append(f"/aws/vendedlogs/b2b-pilot-webhook-{stack.environment}")
     return {
-        "published": [_metric("AWS/SNS", "NumberOfMessagesPublished", TopicName=_last(stack.topic_arn))],
+        "published": [_metric("AWS/SNS", "NumberOfMessagesPublished", TopicName=name_of(stack.topic_arn))],
         "webhook_requests": [_metric("AWS/ApiGateway", "Count", ApiId=stack.api_id)],
         "log_bytes": [_metric("AWS/Logs", "IncomingBytes", LogGroupName=group) for group in groups],
         "message_queue_requests": [
-            _metric("AWS/SQS", name, QueueName=_last(stack.message_queue_arn))
+            _metric("AWS/SQS", name, QueueName=name_of(stack.message_queue_arn))
             for name in QUEUE_REQUESTS
             if stack.message_queue_arn
         ],
@@ -162,10 +163,6 @@ def _metrics(stack: StackOutputs) -> dict[str, list[Metric]]:
 
 def _metric(namespace: str, name: str, **dimensions: str) -> Metric:
     return Metric(namespace=namespace, name=name, dimensions=dimensions)
-
-
-def _last(arn: str) -> str:
-    return arn.rpartition(":")[2]
 
 
 def _sum(series: list[list[Point]]) -> float | None:

@@ -23,6 +23,7 @@ from b2bpilot.ops.runs.runs import find, require_ended
 from b2bpilot.paths import absolute
 from b2bpilot.pipeline.dead_letter import MOST_IN_A_QUEUE, SOURCE, DeadLetter, read_dead_letter
 from b2bpilot.pipeline.message import format_time
+from b2bpilot.pipeline.owner import asker_of
 
 SCHEMA_VERSION = 1
 FOLDER = "archives"
@@ -59,7 +60,7 @@ class Origin:
 
     @property
     def asker(self) -> str:
-        return f"subscriber {self.subscriber}" if self.subscriber else "this environment"
+        return asker_of(self.subscriber)
 
     def is_beside(self, other: Origin) -> bool:
         """Whether it is another subscriber of the same environment."""

@@ -12,7 +12,8 @@ from b2bpilot.aws.stack import StackChange, last_change
 from b2bpilot.aws.subscriptions import subscriptions
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.health import processors
+from b2bpilot.pipeline.arn import name_of
 
 METRIC_LAG = timedelta(minutes=10)
 MINUTE = 60
@@ -52,7 +53,7 @@ def read_delivery(environment: Environment) -> DeliveryReading:
     found = subscriptions(access, stack.topic_arn)
     return DeliveryReading(
         mode=stack.delivery,
-        protocols=frozenset(one.protocol for one in found if is_processor_s(one, stack)),
+        protocols=frozenset(one.protocol for one in processors(found, stack)),
         mapping=EventSourceMapping.connect(stack.message_mapping_id, access=access).read(),
         queue=counters(client, stack.message_queue_url),
         oldest=_oldest(environment),
@@ -63,7 +64,7 @@ def read_delivery(environment: Environment) -> DeliveryReading:
 
 
 def _oldest(environment: Environment) -> timedelta | None:
-    name = environment.stack.message_queue_arn.rpartition(":")[2]
+    name = name_of(environment.stack.message_queue_arn)
     metric = Metric(
         namespace="AWS/SQS",
         name="ApproximateAgeOfOldestMessage",

@@ -117,7 +117,7 @@ class SubscriberStory:
         if error := self.evaluation.subscription.attributes_error:
             return f": {error}"
         judged = self.evaluation.evaluation
-        keys = [f"{key.key} is {key.found or 'absent'}, wanted {key.wanted}" for key in judged.keys]
+        keys = [key.in_words() for key in judged.keys]
         return f": {'; '.join(keys) or judged.problem}" if keys or judged.problem else ""
 
     def _log(self) -> str:

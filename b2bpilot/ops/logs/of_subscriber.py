@@ -13,6 +13,7 @@ from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.pipeline.arn import account_of
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=10, attempts=3)
 
@@ -44,7 +45,7 @@ def _no_function(subscriber: Subscriber) -> AwsError | Refused:
 
 def _group(arn: str, environment: Environment, pauses: Sequence[float]) -> LogGroup:
     """A function that is gone leaves the log that Lambda gives by its name."""
-    account = arn.split(":")[4]
+    account = account_of(arn)
     if account != environment.stack.account_id:
         raise Refused(
             f"{resource_name(arn)} is in account {account}, this environment in {environment.stack.account_id}: its log is "

@@ -25,6 +25,7 @@ STATUS_AGAIN = (
 """Old rows must not become pending: each of their messages would be run again. What is abandoned waits for a person."""
 WRITTEN_LATER = frozenset({"discarded_by", "republished_at"})
 """Messages are stored without them (pipeline/statement.py)."""
+FROM_A_BACKUP = "restore the table from a backup: without them nobody knows which messages are done"
 CATEGORIES = {
     "text": "S", "varchar": "S", "bigint": "N", "integer": "N", "boolean": "B", "timestamptz": "D", "json": "U"
 }  # fmt: skip
@@ -39,10 +40,22 @@ class LostColumns:
     names: tuple[str, ...]
     statement: str | None
     told: str = ""
+    was_renamed: bool = False
+    """Whether one of them is there with a new name, as far as its name tells."""
 
     @property
     def needs_choice(self) -> bool:
         return bool(self.told) and self.statement is None
+
+    @property
+    def is_for_a_person(self) -> bool:
+        """Whether the SQL alone does not say enough: somebody has to look first."""
+        return self.needs_choice or self.was_renamed
+
+    @property
+    def remedy(self) -> str:
+        """Say what an operator may do: words where a person has to look, SQL else."""
+        return self.told if self.is_for_a_person else self.statement or ""
 
 
 def lost_columns(schema: Schema) -> LostColumns:
@@ -59,18 +72,15 @@ def lost_columns(schema: Schema) -> LostColumns:
         names=tuple(name for one in lost for name in one.names if name not in WRITTEN_LATER),
         statement="; ".join(statements) if statements and not needs_choice else None,
         told="; ".join(one.told for one in lost if one.told),
+        was_renamed=any(one.was_renamed for one in lost),
     )
 
 
-def bringing_back(schema: Schema, makes: Makes) -> str:
-    """Say what an operator may do about columns that a table lacks: SQL, or words."""
+def bringing_back(schema: Schema, makes: Makes) -> LostColumns | None:
+    """Return what may be done about columns that a table lacks of a statement's; None where it lacks none."""
     if makes.table != SUBMISSIONS.name:
-        return "restore the table from a backup: without them nobody knows which messages are done"
-    lost = _lost_of(schema, makes)
-    if lost is None:
-        return ""
-    was_renamed = lost.needs_choice or "RENAME" in str(lost.statement)
-    return lost.told if was_renamed else f"run {lost.statement}"
+        return LostColumns(names=schema.lacking(makes), statement=None, told=FROM_A_BACKUP)
+    return _lost_of(schema, makes)
 
 
 def _lost_of(schema: Schema, makes: Makes) -> LostColumns | None:
@@ -98,6 +108,7 @@ def _lost_of(schema: Schema, makes: Makes) -> LostColumns | None:
         names=lacking,
         statement="; ".join(statements) if statements and not open_ones else None,
         told="; ".join(told),
+        was_renamed=bool(sure),
     )
 
 

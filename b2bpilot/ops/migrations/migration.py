@@ -10,7 +10,7 @@ from typing import assert_never
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
-from b2bpilot.ops.migrations.lost_columns import bringing_back
+from b2bpilot.ops.migrations.lost_columns import LostColumns, bringing_back
 from b2bpilot.ops.migrations.schema import Presence, Schema
 from b2bpilot.ops.migrations.statements import MigrationStatement, NewColumns, NewIndex, NewTable
 from b2bpilot.ops.migrations.table import SUBMISSIONS, MigratedTable, table_named
@@ -39,12 +39,12 @@ TO_RUN = frozenset({MigrationState.PENDING, MigrationState.INTERRUPTED, Migratio
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationStep:
     """A statement to run, and what is there now in the place of what it makes. `lacking` are the columns that are not, and
-    `remedy` says what to do about them where the statement does not make them."""
+    `lost` says what to do about them where the statement does not make them."""
 
     statement: MigrationStatement
     presence: Presence
     lacking: tuple[str, ...]
-    remedy: str
+    lost: LostColumns | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def _migration(file: MigrationFile, entry: LedgerEntry | None, schema: Schema) -
             statement=statement,
             presence=presence,
             lacking=schema.lacking(statement.makes),
-            remedy=bringing_back(schema, statement.makes) if presence is Presence.DIFFERENT else "",
+            lost=bringing_back(schema, statement.makes) if presence is Presence.DIFFERENT else None,
         )
         for statement in file.statements
         if (presence := schema.presence(statement.makes)) is not Presence.THERE
@@ -179,6 +179,12 @@ def _require_order(plan: MigrationPlan) -> None:
         )
 
 
+def _remedy(lost: LostColumns | None) -> str:
+    if lost is None:
+        return ""
+    return lost.remedy if lost.is_for_a_person else f"run {lost.remedy}"
+
+
 def _require_ours(step: MigrationStep) -> None:
     if step.presence is not Presence.DIFFERENT:
         return
@@ -186,7 +192,7 @@ def _require_ours(step: MigrationStep) -> None:
         case NewTable():
             raise MigrationFailed(
                 f"table {makes.table} exists, but lacks {', '.join(step.lacking)}. Nothing was run",
-                hint=f"if the table is this pipeline's, {step.remedy}; then "
+                hint=f"if the table is this pipeline's, {_remedy(step.lost)}; then "
                 + table_named(makes.table).command()
                 + " again",
             )

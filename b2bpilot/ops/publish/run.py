@@ -17,7 +17,7 @@ from b2bpilot.ops.publish.outbox import Outbox
 from b2bpilot.ops.publish.routes import PublishRoute, TopicPublishRoute, Via, WebhookRoute
 from b2bpilot.ops.publish.sending import Dispatch, Observe, Publishing, SentItem
 from b2bpilot.ops.runs.journal import Journal
-from b2bpilot.ops.runs.record import MessageState, RunRecord
+from b2bpilot.ops.runs.record import MessageState, RunRecord, is_sent
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.twilio.webhook import WebhookClient
@@ -83,18 +83,14 @@ def send(
     """Send what is not known to be sent; a run of which everything is keeps no messages on disk."""
     known = known or {}
     pace = Pace(limits)
-    perhaps = frozenset(key for key, state in known.items() if state.is_unknown and not is_sent(state))
+    perhaps = frozenset(key for key, state in known.items() if state.perhaps_sent)
     sending = Publishing(route=route, journal=journal, pace=pace, perhaps_before=perhaps, observe=watch(pace))
     items = (item for item in planned.outbox.items() if not is_sent(known.get(item.key)))
-    earlier = sum(is_sent(state) for state in known.values())
+    earlier = sum(state.was_accepted for state in known.values())
     dispatch = sending.run(items, total=planned.items, earlier=earlier)
     if dispatch.is_complete:
         planned.outbox.delete()
     return dispatch
-
-
-def is_sent(state: MessageState | None) -> bool:
-    return state is not None and state.was_accepted
 
 
 def planned_again(record: RunRecord, home: Path) -> PublishPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from b2bpilot.aws.function_settings import event_invoke, function_settings
 from b2bpilot.errors import Refused
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.arn import name_of
 
 
 def require_return(environment: Environment) -> None:
@@ -24,14 +25,10 @@ def require_return(environment: Environment) -> None:
     on_failure = event_invoke(client, name).on_failure
     if on_failure == queue:
         return
-    places = " and ".join(_name(arn) for arn in (settings.dead_letter_arn, on_failure) if arn)
+    places = " and ".join(name_of(arn) for arn in (settings.dead_letter_arn, on_failure) if arn)
     raise Refused(
-        f"function {recipient.function_in_words} sends what it fails on to {places or 'no queue'}, not to {_name(queue)}: what "
+        f"function {recipient.function_in_words} sends what it fails on to {places or 'no queue'}, not to {name_of(queue)}: what "
         f"fails again would {'not come back' if places else 'be lost'}",
-        hint=f"redrive with --via invoke, or name {_name(queue)} in the function's dead-letter configuration",
+        hint=f"redrive with --via invoke, or name {name_of(queue)} in the function's dead-letter configuration",
         outcome="Nothing was sent",
     )
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition(":")[2]

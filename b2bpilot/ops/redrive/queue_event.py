@@ -9,6 +9,7 @@ from typing import Any
 
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.arn import region_of
 from b2bpilot.pipeline.dead_letter import (
     ERRORS,
     MOST_IN_A_QUEUE,
@@ -60,7 +61,7 @@ def event_for_queue(dead_letter: DeadLetter, *, queue_arn: str, run_id: str) -> 
                 "md5OfBody": hashlib.md5(outgoing.body.encode(), usedforsecurity=False).hexdigest(),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": queue_arn,
-                "awsRegion": queue_arn.split(":")[3],
+                "awsRegion": region_of(queue_arn),
             }
         ],
         "redrive": {"run_id": run_id, "attempt": dead_letter.redrives + 1, "subscriber": queue_arn},

@@ -20,6 +20,7 @@ from b2bpilot.ops.redrive.queue_event import event_for_queue, outgoing_of
 from b2bpilot.ops.redrive.subscription_guard import SubscriptionGuard
 from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.dead_letter import (
     DeadLetter,
     encoded_for_topic,
@@ -188,11 +189,11 @@ class SourceQueueRoute(Route):
         policy = queue.attributes().redrive_policy
         if policy is None or policy.target_arn != environment.recipient.dead_letter_queue_arn:
             raise Refused(
-                f"queue {_name(arn)} does not send what fails to {_name(environment.recipient.dead_letter_queue_arn)}: what "
+                f"queue {name_of(arn)} does not send what fails to {name_of(environment.recipient.dead_letter_queue_arn)}: what "
                 "fails again would not come back",
                 hint="set its redrive policy, or redrive with --via invoke",
             )
-        return cls(queue, _name(arn))
+        return cls(queue, name_of(arn))
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         outgoing, results = [], {}
@@ -239,10 +240,6 @@ def _ways(recipient: Recipient) -> tuple[tuple[RedriveVia, ...], str]:
 
 def _function_of(subscriber: Recipient | None) -> str:
     return f"function {subscriber.function_in_words}" if subscriber else "the processor"
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition(":")[2]
 
 
 def _event(dead_letter: DeadLetter, subscriber: Recipient, run_id: str) -> dict[str, Any] | str:

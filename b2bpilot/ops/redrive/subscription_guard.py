@@ -11,7 +11,7 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.conditions import either
 from b2bpilot.ops.subscribers.evaluation import evaluate_all
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.health import processors
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
 from b2bpilot.pipeline.message import Encoded
 
@@ -41,7 +41,7 @@ class SubscriptionGuard:
         if isinstance(self._found, AwsError):
             raise self._found
         stack = self._environment.stack
-        ours = [one for one in self._found if is_processor_s(one, stack)]
+        ours = processors(self._found, stack)
         if not any(one.confirmed is not False for one in ours):
             raise Refused(
                 f"the processor is not subscribed to {stack.topic_arn}: what is published there is lost",

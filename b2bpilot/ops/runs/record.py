@@ -77,6 +77,15 @@ class MessageState:
     def is_unknown(self) -> bool:
         return self.stage in (Stage.SENDING, Stage.UNKNOWN)
 
+    @property
+    def perhaps_sent(self) -> bool:
+        """Whether nobody knows of any of its attempts that it was accepted, and one may have been."""
+        return self.is_unknown and not self.was_accepted
+
+
+def is_sent(state: MessageState | None) -> bool:
+    return state is not None and state.was_accepted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:

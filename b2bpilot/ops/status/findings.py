@@ -23,8 +23,9 @@ from b2bpilot.ops.status.subscribers import SubscriberState
 from b2bpilot.ops.status.topic import of_topic
 from b2bpilot.ops.status.traffic import Count, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.health import processors
 from b2bpilot.ops.subscribers.missing import Absence
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.owner import Ownership
 from b2bpilot.plural import many
 
@@ -104,7 +105,7 @@ def _database(reading: Reading) -> Iterator[Finding]:
 
 def _subscription(reading: Reading) -> Iterator[Finding]:
     found = reading.subscriptions.value
-    if found is not None and not any(is_processor_s(one, reading.environment.stack) for one in found):
+    if found is not None and not processors(found, reading.environment.stack):
         yield Finding(
             kind=Kind.NOT_SUBSCRIBED,
             gravity=Gravity.LOST,
@@ -268,7 +269,7 @@ def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
 
 def is_over(alarm: Alarm, reading: Reading) -> bool:
     """Whether it rings for dead letters in a queue whose counters say that it is empty: it outlasts them, and ends by itself."""
-    queue = reading.environment.stack.dead_letter_queue_arn.rpartition(":")[2]
+    queue = name_of(reading.environment.stack.dead_letter_queue_arn)
     dead_letters = reading.dead_letters.value
     return dead_letters is not None and not dead_letters.depth and alarm.counts_dead_letters_of(queue)
 

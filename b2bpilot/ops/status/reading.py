@@ -31,6 +31,7 @@ from b2bpilot.ops.subscribers.missing import Absence
 from b2bpilot.ops.table.asked import AskedTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import rows_of
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
@@ -236,9 +237,9 @@ def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:
     """Another environment's name may end like ours: what an alarm watches decides whose it is."""
     stack = environment.stack
     ours = {
-        stack.topic_arn.rpartition(":")[2],
-        stack.message_queue_arn.rpartition(":")[2],
-        stack.dead_letter_queue_arn.rpartition(":")[2],
+        name_of(stack.topic_arn),
+        name_of(stack.message_queue_arn),
+        name_of(stack.dead_letter_queue_arn),
         stack.webhook_function_name,
         stack.processor_function_name,
         stack.stale_function_name,

@@ -12,7 +12,7 @@ from b2bpilot.ops.status.counted import counted_finding
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.traffic import Count, Traffic
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.health import others
 from b2bpilot.ops.subscribers.who_gets_what import who_gets_what
 from b2bpilot.plural import many
 
@@ -109,7 +109,7 @@ def _others(reading: Reading) -> Sequence[Subscription] | None:
     """Return the subscriptions that are not the processor's; None where nobody could say."""
     if (found := reading.subscriptions.value) is None:
         return None
-    return [one for one in found if not is_processor_s(one, reading.environment.stack)]
+    return others(found, reading.environment.stack)
 
 
 def _deliveries(number: int) -> str:

@@ -11,6 +11,7 @@ from b2bpilot.aws.metrics import Metric, Point, read, total
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.status.finding import Seen
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.pipeline.summary import StoredLatency
 
 BUCKETS = 36
@@ -127,7 +128,7 @@ def whole_minute_after(moment: datetime) -> datetime:
 
 def _counts(environment: Environment) -> dict[Count, Metric]:
     stack = environment.stack
-    topic = {"TopicName": stack.topic_arn.rpartition(":")[2]}
+    topic = {"TopicName": name_of(stack.topic_arn)}
     processor = {"FunctionName": stack.processor_function_name}
     ours = f"B2BPilot/{stack.environment}"
     places: dict[Count, tuple[str, str, Mapping[str, str]]] = {

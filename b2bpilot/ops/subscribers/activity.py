@@ -19,6 +19,7 @@ from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.discovery import Subscriber
 from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.pipeline.arn import account_of, name_of, region_of
 
 DAY = timedelta(days=1)
 LATELY, AGE_PERIOD_SECONDS = timedelta(minutes=15), 300
@@ -120,7 +121,7 @@ def _failures_of(arn: str) -> list[Metric]:
 
 
 def _age_of(arn: str) -> list[Metric]:
-    dimensions = {"QueueName": arn.rpartition(":")[2]}
+    dimensions = {"QueueName": name_of(arn)}
     return [
         Metric(
             namespace="AWS/SQS", name="ApproximateAgeOfOldestMessage", dimensions=dimensions, stat="Maximum"
@@ -138,9 +139,8 @@ def _by_region(
     found: dict[str, list[list[Point]] | str] = {}
     regions: dict[str, list[str]] = {}
     for arn in dict.fromkeys(arns):
-        _, _, _, region, account, *_ = arn.split(":")
-        if account == environment.stack.account_id:
-            regions.setdefault(region, []).append(arn)
+        if (account := account_of(arn)) == environment.stack.account_id:
+            regions.setdefault(region_of(arn), []).append(arn)
         else:
             found[arn] = f"CloudWatch shows nothing of account {account} here"
     for here in regions.values():

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from b2bpilot.ops.subscribers.conditions import both, either
+from b2bpilot.pipeline.arn import account_of, partition_of, region_of
 
 SNS = "sns.amazonaws.com"
 OPTED_INTO = "aws"
@@ -55,7 +56,7 @@ def principal_for(topic_arn: str, endpoint_arn: str) -> str:
 
 def _names(topic_arn: str, endpoint_arn: str) -> Mapping[str, bool | None]:
     """The principals as which SNS delivers, the documented one first; None: nobody has said whether it does."""
-    topic, endpoint = _region(topic_arn), _region(endpoint_arn)
+    topic, endpoint = region_of(topic_arn), region_of(endpoint_arn)
     regional = {f"sns.{region}.amazonaws.com": None for region in (topic, endpoint)}
     own = f"sns.{topic}.amazonaws.com"
     if topic == endpoint:
@@ -65,12 +66,8 @@ def _names(topic_arn: str, endpoint_arn: str) -> Mapping[str, bool | None]:
     return regional | {own: True} if _is_opted_into(topic_arn) else {SNS: True, **regional}
 
 
-def _region(arn: str) -> str:
-    return "".join(arn.split(":")[3:4])
-
-
 def _is_opted_into(arn: str) -> bool:
-    return arn.split(":")[1:2] == [OPTED_INTO] and _region(arn) not in ENABLED
+    return partition_of(arn) == OPTED_INTO and region_of(arn) not in ENABLED
 
 
 def _admitted(
@@ -130,8 +127,8 @@ def _holds(operator: str, key: str, expected: object, source_arn: str) -> bool |
     """What the service brings along: the topic or route, its account, and TLS."""
     known = {
         "aws:sourcearn": source_arn,
-        "aws:sourceaccount": source_arn.split(":")[4],
-        "aws:sourceowner": source_arn.split(":")[4],
+        "aws:sourceaccount": account_of(source_arn),
+        "aws:sourceowner": account_of(source_arn),
         "aws:securetransport": "true",
     }
     name = operator.lower().removesuffix("ifexists")

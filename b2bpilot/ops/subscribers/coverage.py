@@ -35,7 +35,7 @@ class Rejected:
         first = next((one for one in self.evaluation.keys if one.accepts is self.evaluation.accepts), None)
         if first is None:
             return "it does not say why"
-        return f"{first.key} is {first.found or 'absent'}, wanted {first.wanted}"
+        return first.in_words()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

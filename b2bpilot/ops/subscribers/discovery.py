@@ -12,17 +12,24 @@ from b2bpilot.aws.change_sets import deployed
 from b2bpilot.aws.consumers import Consumer, consumers_of
 from b2bpilot.aws.function_settings import event_invoke, function_settings
 from b2bpilot.aws.policies import where
-from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
+from b2bpilot.aws.queue_attributes import QueueAttributes, queue_at, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.side_by_side import of_each
-from b2bpilot.aws.stack import PREFIX
-from b2bpilot.aws.subscriptions import Subscription, as_listed, listed, subscriptions
+from b2bpilot.aws.subscriptions import Listed, Subscription, as_listed, listed, subscriptions
 from b2bpilot.errors import AwsError, NotFound, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
-from b2bpilot.ops.subscribers.health import is_processor_s
-from b2bpilot.ops.subscribers.naming import names_among, one_of, resource_name, short_name
-from b2bpilot.pipeline.owner import function_name
+from b2bpilot.ops.subscribers.health import T, is_processor_s
+from b2bpilot.ops.subscribers.names import suffix
+from b2bpilot.ops.subscribers.naming import (
+    is_fifo,
+    names_among,
+    one_of,
+    others_named,
+    resource_name,
+    short_name,
+)
+from b2bpilot.pipeline.arn import account_of, function_name, region_of, service_of
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 
@@ -92,11 +99,10 @@ def subscribers_among(environment: Environment, found: Sequence[Subscription]) -
     return of_each(lambda one: _subscriber(*one, environment), named)
 
 
-def others_among(environment: Environment, found: Sequence[Subscription]) -> list[Subscriber]:
+def others_among(environment: Environment, found: Sequence[T]) -> list[Subscriber]:
     """Return the subscribers beside the processor, which is not looked at. `found` are all of the topic: names depend on it."""
-    named = zip(found, names_among(found, environment), strict=True)
-    others = [one for one in named if not is_processor_s(one[0], environment.stack)]
-    return of_each(lambda one: _subscriber(*one, environment), others)
+    named = others_named(found, environment)
+    return of_each(lambda one: _subscriber(_asked(one[1], environment), one[0], environment), named)
 
 
 def subscriber_named(environment: Environment, text: str, *, said_as: str = "--subscriber") -> Subscriber:
@@ -104,8 +110,7 @@ def subscriber_named(environment: Environment, text: str, *, said_as: str = "--s
     found = environment.subscribers.listed()
     one = one_of(environment, found, text, said_as=said_as)
     names = dict(zip(map(id, found), names_among(found, environment), strict=True))
-    subscription = as_listed(environment.access, one, environment.stack.topic_arn, timeouts=TIMEOUTS)
-    return _subscriber(subscription, names[id(one)], environment)
+    return _subscriber(_asked(one, environment), names[id(one)], environment)
 
 
 def is_taken(environment: Environment, name: str) -> bool:
@@ -115,7 +120,7 @@ def is_taken(environment: Environment, name: str) -> bool:
     if name in {short_name(one.endpoint, environment.name) for one in found}:
         return True
     client = environment.access.client("cloudformation", TIMEOUTS)
-    return deployed(client, f"{name}-{PREFIX}{environment.name}") is not None
+    return deployed(client, name + suffix(environment.name)) is not None
 
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
@@ -164,7 +169,7 @@ def _require_within_reach(environment: Environment, subscriber: Subscriber) -> N
         )
     stack = environment.stack
     for arn in (endpoint, *subscriber.dead_letter_queue_arns):
-        _, _, _, region, account, *_ = arn.split(":")
+        account, region = account_of(arn), region_of(arn)
         if account != stack.account_id:
             raise Refused(
                 f"{name} is in account {account}, this environment in {stack.account_id}: {resource_name(arn)} is out of "
@@ -176,7 +181,7 @@ def _require_within_reach(environment: Environment, subscriber: Subscriber) -> N
                 f"{name} is in {region}, this environment in {stack.region}: {resource_name(arn)} is out of reach",
                 hint=f"its team sends its dead letters again, in {region}",
             )
-        if arn.endswith(".fifo"):
+        if is_fifo(arn):
             raise Refused(
                 f"{name} has a FIFO queue, {resource_name(arn)}: dead letters sent again would lose their order",
                 hint="its team sends them again, in their order",
@@ -208,7 +213,7 @@ def _dead_letter_queue(subscriber: Subscriber) -> str:
             f"{name} has two dead-letter queues, {' and '.join(map(resource_name, queues))}: which is meant cannot be told",
             hint="name the same queue for both senders (docs/decisions/0038-subscribers.md)",
         )
-    if queues[0].split(":")[2] != "sqs":
+    if service_of(queues[0]) != "sqs":
         raise Refused(
             f"{name} sends its dead letters to {queues[0]}, which is no queue",
             hint="name a queue for both senders",
@@ -220,6 +225,13 @@ def _lost(subscriber: Subscriber) -> str:
     if subscriber.on_failure:
         return f"what its function failed on goes to {subscriber.on_failure}, and what SNS cannot deliver is lost"
     return "what it failed on is lost"
+
+
+def _asked(one: Listed | Subscription, environment: Environment) -> Subscription:
+    """What the list has is without attributes: SNS is asked for them."""
+    if isinstance(one, Subscription):
+        return one
+    return as_listed(environment.access, one, environment.stack.topic_arn, timeouts=TIMEOUTS)
 
 
 def _subscriber(subscription: Subscription, name: str, environment: Environment) -> Subscriber:
@@ -250,7 +262,7 @@ def _of_function(subscription: Subscription, name: str, access: AwsAccess) -> Su
             on_failure = event_invoke(client, endpoint).on_failure
     except AwsError as exc:
         errors.append(str(exc))
-    to_queue = on_failure if on_failure and on_failure.split(":")[2] == "sqs" else None
+    to_queue = on_failure if on_failure and service_of(on_failure) == "sqs" else None
     return Subscriber(
         name=name,
         kind=SubscriberKind.FUNCTION,
@@ -270,9 +282,8 @@ def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subsc
     consumers: list[Consumer] = []
     there = where(access, arn)
     try:
-        client = there.client("sqs", TIMEOUTS)
-        url = url_of(client, arn)
-        found = existing_queue(client, url) if url else None
+        queue = queue_at(there.client("sqs", TIMEOUTS), arn)
+        found = queue[1] if queue else None
     except AwsError as exc:
         errors.append(str(exc))
     try:

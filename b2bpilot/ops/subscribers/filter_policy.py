@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -44,6 +44,10 @@ class KeyVerdict:
     accepts: bool | None
     found: str | None
     wanted: str
+
+    def in_words(self, mask: Callable[[str], str] = lambda text: text) -> str:
+        """Say it; `mask` hides what the message's values may not show."""
+        return f"{self.key} is {mask(self.found) if self.found else 'absent'}, wanted {self.wanted}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.stack import StackOutputs
@@ -12,7 +13,9 @@ from b2bpilot.aws.subscriptions import Listed, Subscription
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 from b2bpilot.ops.subscribers.filter_limits import filter_problems
-from b2bpilot.pipeline.owner import function_name
+from b2bpilot.pipeline.arn import account_of, function_name
+
+T = TypeVar("T", Listed, Subscription)
 
 
 class Health(StrEnum):
@@ -111,10 +114,20 @@ def is_processor_s(subscription: Listed | Subscription, stack: StackOutputs) -> 
     return bool(endpoint) and endpoint in (stack.processor_function_arn, stack.message_queue_arn)
 
 
+def processors(found: Iterable[T], stack: StackOutputs) -> list[T]:
+    """Return those that deliver to the processor: two where both ways of delivery are on."""
+    return [one for one in found if is_processor_s(one, stack)]
+
+
+def others(found: Iterable[T], stack: StackOutputs) -> list[T]:
+    """Return those that deliver to somebody else."""
+    return [one for one in found if not is_processor_s(one, stack)]
+
+
 def confirms_itself(subscription: Subscription) -> bool:
     """SNS's Subscribe: only HTTP, mail and endpoints of other accounts have to be confirmed by somebody."""
-    account = subscription.topic_arn.split(":")[4:5]
-    return subscription.protocol in ("lambda", "sqs") and subscription.endpoint.split(":")[4:5] == account
+    account = account_of(subscription.topic_arn)
+    return subscription.protocol in ("lambda", "sqs") and account_of(subscription.endpoint) == account
 
 
 def _unconfirmed(subscription: Subscription) -> Iterator[Reason]:

@@ -10,10 +10,10 @@ from b2bpilot.advice import LOCAL, Words, our_command
 from b2bpilot.aws.imports import DeployedWith, StackResource, deployed_with, importers, stack_resources
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.side_by_side import of_each
-from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscribers.names import suffix, topic_export
 from b2bpilot.ops.subscribers.naming import resource_name
 
 SUBSCRIPTION = "AWS::SNS::Subscription"
@@ -87,7 +87,7 @@ def importing_stacks(environment: Environment, *, timeouts: Timeouts) -> list[Im
         except AwsError as exc:
             return ImportingStack(name=name, error=str(exc))
 
-    names = importers(access, f"{PREFIX}{environment.name}-TopicArn", timeouts=timeouts)
+    names = importers(access, topic_export(environment.name), timeouts=timeouts)
     return of_each(look, names)
 
 
@@ -116,7 +116,7 @@ def absence(
 
 def _wants_messages(stack: ImportingStack, environment: Environment) -> bool:
     """Others import the topic to publish, or to watch it: a subscriber says so by its name, or has a subscription to make."""
-    is_named = stack.name.endswith(_suffix(environment))
+    is_named = stack.name.endswith(suffix(environment.name))
     return is_named or stack.makes_subscription
 
 
@@ -150,8 +150,4 @@ def _deploy(stack: ImportingStack, environment: Environment) -> tuple[Words, ...
 
 
 def _name(stack: ImportingStack, environment: Environment) -> str:
-    return stack.name.removesuffix(_suffix(environment))
-
-
-def _suffix(environment: Environment) -> str:
-    return f"-{PREFIX}{environment.name}"
+    return stack.name.removesuffix(suffix(environment.name))

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 
+from b2bpilot.aws.stack import PREFIX
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.recipient import PROCESSOR
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-CORE = "b2b-pilot"
+CORE = PREFIX.removesuffix("-")
+
+
+def suffix(environment: str) -> str:
+    """Return what comes after NAME in what a subscriber's stack, function and queue are called."""
+    return f"-{PREFIX}{environment}"
+
+
+def topic_export(environment: str) -> str:
+    """Return the name under which the core's stack exports its topic's ARN, and a subscriber's imports it."""
+    return f"{PREFIX}{environment}-TopicArn"
 
 
 def require_name(name: str) -> None:

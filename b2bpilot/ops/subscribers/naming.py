@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.subscriptions import Listed, Subscription
@@ -11,28 +10,33 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.owner import endpoint_name
 from b2bpilot.ops.recipient import PROCESSOR
-from b2bpilot.ops.subscribers.health import is_processor_s
-from b2bpilot.pipeline.owner import function_name
+from b2bpilot.ops.subscribers.health import T, is_processor_s, others, processors
+from b2bpilot.ops.subscribers.names import suffix
+from b2bpilot.pipeline.arn import function_name, name_of
 
 FORMS = 4
 """In so many a subscriber may be asked for."""
-T = TypeVar("T", Listed, Subscription)
 
 
 def resource_name(endpoint: str) -> str:
     """Return a function's or queue's name from its ARN; what is no ARN stays as it is."""
-    return function_name(endpoint).rpartition(":")[2] if endpoint.startswith("arn:") else endpoint
+    return name_of(function_name(endpoint)) if endpoint.startswith("arn:") else endpoint
+
+
+def is_fifo(arn: str) -> bool:
+    """Tell whether it is a FIFO queue's ARN: its name says so, and no other queue's may."""
+    return arn.endswith(".fifo")
 
 
 def short_name(endpoint: str, environment: str) -> str:
     """Return the name that `subscribers new` gave, or the resource's own (docs/decisions/0038-subscribers.md)."""
-    return resource_name(endpoint).removesuffix(f"-b2b-pilot-{environment}")
+    return resource_name(endpoint).removesuffix(suffix(environment))
 
 
 def meanings(found: Sequence[T], environment: Environment) -> Mapping[str, Sequence[T]]:
     """Return what each text stands for. An exact one hides a shorter one: a resource called `crm` is meant by crm, and not
     crm-b2b-pilot-prod. Nobody else's is `processor`."""
-    index = {PROCESSOR: [one for one in found if is_processor_s(one, environment.stack)]}
+    index = {PROCESSOR: processors(found, environment.stack)}
     for place in range(FORMS):
         named: dict[str, list[T]] = {}
         for one in found:
@@ -59,21 +63,26 @@ def names_among(found: Sequence[T], environment: Environment) -> list[str]:
     return [name(one) for one in found]
 
 
+def others_named(found: Sequence[T], environment: Environment) -> list[tuple[str, T]]:
+    """Return all but the processor's, each with its name. `found` are all of the topic: names depend on it."""
+    named = zip(names_among(found, environment), found, strict=True)
+    return [(name, one) for name, one in named if not is_processor_s(one, environment.stack)]
+
+
 def endpoints_of_others(found: Sequence[T], environment: Environment) -> dict[str, str]:
     """Return the names of all functions and queues but the processor, each with its endpoint: an address is a person's, a URL may
     hold a secret, and neither has dead letters."""
-    named = zip(names_among(found, environment), found, strict=True)
     return {
         name: endpoint_name(one.protocol, one.endpoint)
-        for name, one in named
-        if name != PROCESSOR and one.protocol in ("lambda", "sqs")
+        for name, one in others_named(found, environment)
+        if one.protocol in ("lambda", "sqs")
     }
 
 
 def one_of(environment: Environment, found: Sequence[T], text: str, *, said_as: str = "--subscriber") -> T:
     """Return the one of this short name, resource name, endpoint or subscription ARN. Raises UsageError."""
     meant = meanings(found, environment).get(text, ())
-    if len(meant) == 1 or (meant and all(is_processor_s(one, environment.stack) for one in meant)):
+    if len(meant) == 1 or (meant and not others(meant, environment.stack)):
         return meant[0]
     if meant:
         arns = " and ".join(one.arn or one.endpoint for one in meant)

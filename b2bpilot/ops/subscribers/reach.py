@@ -13,8 +13,7 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.conditions import either
 from b2bpilot.ops.subscribers.evaluation import evaluate_all
 from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
-from b2bpilot.ops.subscribers.health import is_processor_s
-from b2bpilot.ops.subscribers.naming import names_among
+from b2bpilot.ops.subscribers.naming import others_named
 from b2bpilot.pipeline.message import PilotMessage, encode
 
 TIMEOUTS = Timeouts(connect_seconds=1, read_seconds=2, attempts=1)
@@ -89,11 +88,7 @@ def require_nobody(found: Reach, *, allow_unknown: str | None) -> None:
 def reach(environment: Environment, found: Sequence[Subscription], messages: Iterable[PilotMessage]) -> Reach:
     """Judge by these subscriptions of the topic."""
     listed = list(messages)
-    named = [
-        (name, _answer(one, listed))
-        for one, name in zip(found, names_among(found, environment), strict=True)
-        if not is_processor_s(one, environment.stack)
-    ]
+    named = [(name, _answer(one, listed)) for name, one in others_named(found, environment)]
     return Reach(
         reached=tuple(name for name, answer in named if answer is True),
         unknown=tuple(name for name, answer in named if answer is None),

@@ -35,6 +35,7 @@ from b2bpilot.ops.subscribers.health import (
     report,
 )
 from b2bpilot.ops.subscribers.missing import Absence, ImportingStack, absence, importing_stacks
+from b2bpilot.pipeline.arn import name_of
 from b2bpilot.plural import many
 
 DAY = timedelta(days=1)
@@ -214,7 +215,7 @@ def _read_permission(
 def _counts(
     access: AwsAccess, topic_arn: str, now: datetime
 ) -> tuple[dict[str, int] | None, AwsError | None]:
-    topic = {"TopicName": topic_arn.rpartition(":")[2]}
+    topic = {"TopicName": name_of(topic_arn)}
     wanted = {
         name: Metric(namespace="AWS/SNS", name=metric, dimensions=topic) for name, metric in COUNTED.items()
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.commands import aws
+from b2bpilot.pipeline.arn import name_of
 
 OURS = "B2BPilot"
 """Stands for our own namespace, which ends with the environment's name."""
@@ -42,7 +43,7 @@ class AlarmDefinition:
         if self.dimension is None:
             return {}
         name, attribute = self.dimension
-        return {name: str(getattr(stack, attribute)).rpartition(":")[2]}
+        return {name: name_of(str(getattr(stack, attribute)))}
 
     def command(self, stack: StackOutputs, actions: Sequence[str]) -> str:
         """Return what makes the alarm, or makes it right again; `actions` are the ARNs that it notifies."""

@@ -14,6 +14,7 @@ from b2bpilot.errors import AwsError
 from b2bpilot.ops.subscribers.admission import admits_service
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.exposure import with_statements
+from b2bpilot.pipeline.arn import account_of
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _policy(topic: TopicAttributes, alarm_arn: str) -> Iterator[AlarmFault]:
 
 
 def _admission(topic: TopicAttributes, alarm_arn: str) -> str:
-    account = alarm_arn.split(":")[4]
+    account = account_of(alarm_arn)
     statement = {
         "Sid": "AllowCloudWatchAlarms",
         "Effect": "Allow",

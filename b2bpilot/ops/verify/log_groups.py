@@ -14,6 +14,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import READ, Grant, grant_command
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import PERIOD_SECONDS, of_function, points
+from b2bpilot.pipeline.arn import account_of, partition_of, region_of
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _retention_command(settings: FunctionSettings) -> str:
 
 
 def _write_command(settings: FunctionSettings) -> str:
-    partition, region, account = (settings.arn.split(":")[place] for place in (1, 3, 4))
+    partition, region, account = partition_of(settings.arn), region_of(settings.arn), account_of(settings.arn)
     group = f"arn:{partition}:logs:{region}:{account}:log-group:{settings.log_group}:*"
     grants = [
         Grant(action=f"logs:{action}", resource=group) for action in ("CreateLogStream", "PutLogEvents")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from b2bpilot.aws.metrics import ACTION, Metric, Point, read, total
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.shared import shared
+from b2bpilot.pipeline.arn import name_of
 
 ACTIONS = (ACTION,)
 DAY = timedelta(days=1)
@@ -20,7 +21,7 @@ OF_PROCESSOR = ("Invocations", "Errors", "Throttles", "AsyncEventsDropped", "Dea
 
 
 def of_topic(deployment: Deployment, name: str) -> Metric:
-    topic = deployment.stack.topic_arn.rpartition(":")[2]
+    topic = name_of(deployment.stack.topic_arn)
     return Metric(namespace="AWS/SNS", name=name, dimensions={"TopicName": topic})
 
 
@@ -42,7 +43,7 @@ def event_age(deployment: Deployment) -> Metric:
 
 
 def dead_letter_age(deployment: Deployment) -> Metric:
-    queue = deployment.stack.dead_letter_queue_arn.rpartition(":")[2]
+    queue = name_of(deployment.stack.dead_letter_queue_arn)
     name = "ApproximateAgeOfOldestMessage"
     return Metric(namespace="AWS/SQS", name=name, dimensions={"QueueName": queue}, stat="Maximum")
 

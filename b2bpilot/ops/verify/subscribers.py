@@ -8,7 +8,7 @@ from dataclasses import replace
 from b2bpilot.aws import side_by_side
 from b2bpilot.aws.function_settings import FunctionSettings, function_settings
 from b2bpilot.aws.policies import where
-from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
+from b2bpilot.aws.queue_attributes import QueueAttributes, queue_at
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, UsageError
@@ -29,6 +29,7 @@ from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.exposure import with_statements
 from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.shared import shared, shared_environment
+from b2bpilot.pipeline.arn import account_of, region_of
 from b2bpilot.plural import many
 
 OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
@@ -212,11 +213,11 @@ def readable(subscription: Subscription) -> Subscription:
 
 def out_of_reach(deployment: Deployment, one: Subscriber) -> Answer | None:
     """Return why nobody here can look at its endpoint; None for a function or queue of this account."""
-    account = one.subscription.endpoint.split(":")[4:5]
+    account = account_of(one.subscription.endpoint)
     if one.kind is SubscriberKind.OTHER:
         return unanswered(f"SNS delivers to it by {one.subscription.protocol}")
-    if account != [deployment.stack.account_id]:
-        return unanswered(f"it is account {''.join(account)}'s, whose owner can look")
+    if account != deployment.stack.account_id:
+        return unanswered(f"it is account {account}'s, whose owner can look")
     return None
 
 
@@ -240,15 +241,10 @@ def access_to(deployment: Deployment, arn: str) -> AwsAccess:
 
 def queue(deployment: Deployment, arn: str) -> tuple[str, QueueAttributes] | None:
     """Return a queue's URL and how it is set up; None where there is none. Raises AwsError."""
-
-    def ask() -> tuple[str, QueueAttributes] | None:
-        client = access_to(deployment, arn).client("sqs")
-        url = url_of(client, arn)
-        found = existing_queue(client, url) if url else None
-        return (url, found) if url and found else None
-
-    answer: tuple[str, QueueAttributes] | None = deployment.ask(("queue", arn), ask)
-    return answer
+    found: tuple[str, QueueAttributes] | None = deployment.ask(
+        ("queue", arn), lambda: queue_at(access_to(deployment, arn).client("sqs"), arn)
+    )
+    return found
 
 
 def function(deployment: Deployment, arn: str) -> FunctionSettings | None:
@@ -283,5 +279,5 @@ def admission_command(deployment: Deployment, queue_arn: str) -> str:
 
 def elsewhere(deployment: Deployment, arn: str) -> tuple[str, ...]:
     """Return what a command of the AWS CLI needs in addition, for what is in another region than the stack."""
-    region = arn.split(":")[3]
+    region = region_of(arn)
     return ("--region", region) if region != deployment.stack.region else ()

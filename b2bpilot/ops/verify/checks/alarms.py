@@ -17,6 +17,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.hearing import ACTIONS as HEARING
 from b2bpilot.ops.verify.hearing import AlarmFault, faults_of
 from b2bpilot.ops.verify.shared import shared
+from b2bpilot.pipeline.arn import name_of, service_of
 from b2bpilot.plural import many
 
 READ = ("cloudwatch:DescribeAlarms",)
@@ -86,7 +87,7 @@ def _tell_somebody(deployment: Deployment) -> Answer:
 
 
 def _is_topic(action: str) -> bool:
-    return action.split(":")[2:3] == ["sns"]
+    return service_of(action) == "sns"
 
 
 def _arn(deployment: Deployment, alarm: Alarm) -> str:
@@ -131,7 +132,7 @@ def _first(on: list[Alarm], deployment: Deployment) -> Words:
 
 def _over(deployment: Deployment, ringing: list[Alarm]) -> list[Alarm]:
     """Those on dead letters in a queue whose counters say that it is empty: the alarms outlast it by 40 minutes, and by hours."""
-    queue = deployment.stack.dead_letter_queue_arn.rpartition(":")[2]
+    queue = name_of(deployment.stack.dead_letter_queue_arn)
     of_queue = [alarm for alarm in ringing if alarm.counts_dead_letters_of(queue)]
     try:
         return of_queue if of_queue and not counters_of(deployment).total else []

@@ -34,6 +34,7 @@ from b2bpilot.ops.verify.log_groups import are_kept
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_api, of_function, of_stack
 from b2bpilot.ops.verify.shared import shared
+from b2bpilot.pipeline.arn import account_of, partition_of, region_of
 from b2bpilot.plural import many
 from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
 
@@ -88,7 +89,7 @@ def _redirect_command(api_id: str, integration_id: str, function: FunctionSettin
 
 def _callable(deployment: Deployment) -> Answer:
     function = _function(deployment)
-    partition, region, account = (function.arn.split(":")[place] for place in (1, 3, 4))
+    partition, region, account = partition_of(function.arn), region_of(function.arn), account_of(function.arn)
     api = f"arn:{partition}:execute-api:{region}:{account}:{deployment.stack.api_id}"
     policy = function_policy(shared(deployment), function.arn)
     service, action = "apigateway.amazonaws.com", "lambda:InvokeFunction"

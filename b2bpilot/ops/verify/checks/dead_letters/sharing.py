@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from b2bpilot.ops.owner import endpoint_name
-from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.ops.subscribers.health import others
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.subscribers import OWNERS, asked_of, of_others, readable
@@ -11,8 +11,8 @@ from b2bpilot.ops.verify.subscribers import OWNERS, asked_of, of_others, readabl
 
 def _unshared(deployment: Deployment) -> Answer:
     stack = deployment.stack
-    others = [one for one in asked_of(deployment) if not is_processor_s(one, stack)]
-    sharing = [one for one in others if readable(one).redrive_target_arn == stack.dead_letter_queue_arn]
+    foreign = others(asked_of(deployment), stack)
+    sharing = [one for one in foreign if readable(one).redrive_target_arn == stack.dead_letter_queue_arn]
     if not sharing:
         return holds("no other subscription of the topic does")
     told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)

@@ -9,6 +9,7 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, 
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 from b2bpilot.ops.verify.subscribers import READ, access_to, elsewhere, of_each, of_own_account, readable
+from b2bpilot.pipeline.arn import name_of, region_of
 
 
 def _watched(deployment: Deployment, one: Subscriber) -> Answer:
@@ -27,7 +28,7 @@ def _watched(deployment: Deployment, one: Subscriber) -> Answer:
 
 def _alarms(deployment: Deployment, arn: str) -> list[str]:
     """One list of all alarms for all subscribers: CloudWatch answers few questions a second."""
-    region, name = arn.split(":")[3], arn.rpartition(":")[2]
+    region, name = region_of(arn), name_of(arn)
     found: list[Alarm] = deployment.ask(
         ("all alarms", region), lambda: all_alarms(access_to(deployment, arn), timeouts=PROBE_TIMEOUTS)
     )
@@ -36,7 +37,7 @@ def _alarms(deployment: Deployment, arn: str) -> list[str]:
 
 def _alarm(deployment: Deployment, arn: str) -> str:
     """As `subscribers new` has it, without an action: whom it notifies is the team's to say."""
-    name = arn.rpartition(":")[2]
+    name = name_of(arn)
     return aws(
         "cloudwatch", "put-metric-alarm", "--alarm-name", name,
         "--namespace", "AWS/SQS", "--metric-name", VISIBLE, "--dimensions", f"Name=QueueName,Value={name}",

@@ -9,7 +9,7 @@ from b2bpilot.aws.queue_attributes import KEY_OF_AWS, QueueAttributes
 from b2bpilot.aws.roles import may
 from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.ops.subscribers.naming import is_fifo, resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws, document, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
@@ -29,7 +29,6 @@ from b2bpilot.ops.verify.subscribers import (
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
 
-FIFO = ".fifo"
 RECEIVES = 5
 """How often a queue gives a message out before it is a dead letter, as `subscribers new` has it."""
 
@@ -76,7 +75,7 @@ def _lacking(deployment: Deployment, one: Subscriber, by_sns: str | None, by_sen
 
 def _unfit(deployment: Deployment, one: Subscriber, arn: str) -> str | None:
     """What is wrong with the queue that both name."""
-    if arn.endswith(FIFO):
+    if is_fifo(arn):
         return f"{arn} is a FIFO queue, and dead letters go to standard queues only"
     if arn in (one.queue_arn, one.subscription.endpoint):
         return f"{arn} is its dead-letter queue and the queue that it reads"

@@ -8,7 +8,7 @@ from b2bpilot.aws.policies import function_policy
 from b2bpilot.aws.queue_attributes import KEY_OF_AWS
 from b2bpilot.ops.subscribers.admission import admits, principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.ops.subscribers.naming import is_fifo, resource_name
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
@@ -23,13 +23,12 @@ from b2bpilot.ops.verify.subscribers import (
     queue,
 )
 
-FIFO = ".fifo"
 INVOKE, SEND = "lambda:InvokeFunction", "sqs:SendMessage"
 
 
 def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
     endpoint = one.subscription.endpoint
-    if one.kind is SubscriberKind.QUEUE and endpoint.endswith(FIFO):
+    if one.kind is SubscriberKind.QUEUE and is_fifo(endpoint):
         return fails(
             f"{endpoint} is a FIFO queue, and SNS delivers from a standard topic to standard queues only",
             fix="",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from b2bpilot.advice import our_command
+from b2bpilot.ops.subscribers import health
 from b2bpilot.ops.subscribers.discovery import Subscriber
-from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.ops.subscribers.topic_report import backfill_command, judged
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, warns
 from b2bpilot.ops.verify.checks.topic.subscriptions import coverages
@@ -25,7 +25,7 @@ def _delivered(deployment: Deployment) -> Answer:
     failed = count(deployment, of_topic(deployment, "NumberOfNotificationsFailed"))
     filtered = count(deployment, of_topic(deployment, "NumberOfNotificationsFilteredOut"))
     told = f"{many(failed, 'notification')} failed and {many(filtered, 'was', 'were')} filtered out in the last day"
-    foreign = [one for one in all_of(deployment) if not is_processor_s(one, deployment.stack)]
+    foreign = health.others(all_of(deployment), deployment.stack)
     if not failed and not filtered:
         return holds(told)
     if failed and not foreign:
@@ -45,7 +45,7 @@ def _nothing_lost(deployment: Deployment) -> Answer:
     if not lost:
         return holds("none in the last day")
     told = f"{many(lost, 'notification')} of the last day reached neither"
-    if not any(one.redrive_policy for one in all_of(deployment) if not is_processor_s(one, deployment.stack)):
+    if not any(one.redrive_policy for one in health.others(all_of(deployment), deployment.stack)):
         return fails(f"{told} the processor nor the queue")
     told += " a subscriber nor its dead-letter queue; SNS counts per topic, and others than the processor have such queues, too"
     losing = [one.name for one in others(deployment) if _loses(deployment, one)]

@@ -7,7 +7,7 @@ from functools import partial
 from b2bpilot.aws.modes import BY_QUEUE, BY_TOPIC, PROTOCOLS
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
-from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
+from b2bpilot.ops.subscribers.health import confirms_itself, processors
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import document, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
@@ -21,7 +21,7 @@ SUBSCRIBE = (
 
 
 def _processors(deployment: Deployment) -> list[Subscription]:
-    return [one for one in all_of(deployment) if is_processor_s(one, deployment.stack)]
+    return processors(all_of(deployment), deployment.stack)
 
 
 def _readable(deployment: Deployment) -> list[Subscription]:
@@ -61,7 +61,7 @@ def _confirmed(deployment: Deployment) -> Answer:
         return of_others(
             deployment,
             fails(f"{told}: nobody confirmed it; its endpoint has to, within two days", may_change=True),
-            is_ours=any(is_processor_s(one, deployment.stack) for one in pending),
+            is_ours=bool(processors(pending, deployment.stack)),
         )
     if silent := [one for one in found if one.confirmed is None and not confirms_itself(one)]:
         for one in silent:
