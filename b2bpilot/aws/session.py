@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -114,6 +114,8 @@ class AwsAccess:
     is_told_all: bool = False
     clock: HostClock = field(default_factory=lambda: HostClock(AWS), repr=False, compare=False)
     """Hears every answer."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Endpoints of other regions, where no AWS knows them: the local environment's."""
     _sessions: _Sessions = field(default_factory=_Sessions, init=False, repr=False, compare=False)
 
     def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
@@ -132,6 +134,12 @@ class AwsAccess:
         hear_attempts(client)
         hear_clock(client, self.clock)
         return client
+
+    def in_region(self, region: str) -> AwsAccess:
+        """Return the same access to another region: the same credentials, for which nobody is asked twice."""
+        one = replace(self, region=region, endpoint_url=self.elsewhere.get(region, self.endpoint_url))
+        object.__setattr__(one, "_sessions", self._sessions)
+        return one
 
     def session(self) -> AbstractContextManager[botocore.session.Session]:
         """botocore's own, for one at a time."""

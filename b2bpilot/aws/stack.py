@@ -77,6 +77,8 @@ class StackOutputs:
     message_queue_arn: str = ""
     message_mapping_id: str = ""
     """Empty for a stack of the release before."""
+    pair_region: str = ""
+    """Where the environment's other stack is, if it has one."""
 
     @property
     def partition(self) -> str:

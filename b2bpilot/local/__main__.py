@@ -31,6 +31,7 @@ def main() -> int:
             variables=dict(arguments.variable),
             handlers=arguments.handler,
             subscribers=read_folders(arguments.subscriber),
+            pair=arguments.pair,
             progress=_Report("progress"),
             meet=_Report("neighbours").addresses,
         ) as environment:
@@ -103,6 +104,7 @@ def _arguments() -> argparse.Namespace:
         metavar="DIRECTORY",
         help="deployed beside the template; repeatable",
     )
+    parser.add_argument("--pair", action="store_true", help="in two regions")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     return parser.parse_args()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
+PAIR_REGION = "us-west-2"
+"""Where the second of a pair is."""
 TIMEOUTS = Timeouts(connect_seconds=5, read_seconds=60, attempts=1)
 
 
@@ -36,11 +38,12 @@ class LocalAws:
 
     endpoint_url: str
     keys: Keys
+    region: str = REGION
 
     @cached_property
     def access(self) -> AwsAccess:
         return AwsAccess(
-            region=REGION,
+            region=self.region,
             endpoint_url=self.endpoint_url,
             access_key_id=self.keys.access_key_id,
             secret_access_key=self.keys.secret_access_key,
@@ -87,12 +90,12 @@ class LocalAws:
         return client
 
 
-def credentials(endpoint_url: str, keys: Keys) -> dict[str, str]:
+def credentials(endpoint_url: str, keys: Keys, region: str = REGION) -> dict[str, str]:
     """What any AWS tool needs to talk to the emulator."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
     }

@@ -18,11 +18,13 @@ import psutil
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
+from b2bpilot.local.region_process import MODULE
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import (
     STATE_FILE,
     EnvironmentState,
     Identity,
+    LocalSide,
     LocalSubscriber,
     forget,
     make_home,
@@ -37,6 +39,7 @@ Progress = Callable[[str], None]
 DOWN_SECONDS = 120
 CONTAINER = "b2bpilot.local.runtime.process_main"
 """What the process of a container runs; after it come a number and the function's name."""
+EMULATOR = "b2bpilot.local.emulator"
 LOG_FILE = "up.log"
 
 
@@ -65,6 +68,7 @@ class LocalStatus:
     region: str | None = None
     account_id: str | None = None
     subscribers: tuple[LocalSubscriber, ...] = ()
+    sides: tuple[LocalSide, ...] = ()
     components: tuple[Component, ...] = ()
     export: Mapping[str, str] | None = None
 
@@ -88,6 +92,7 @@ def status(home: Path) -> LocalStatus:
         region=state.region,
         account_id=state.account_id,
         subscribers=state.subscribers,
+        sides=state.sides,
         components=_components(state),
         export=credentials(state.endpoint_url, state.keys),
     )
@@ -107,6 +112,14 @@ def left_out(home: Path, subscribers: Sequence[SubscriberFolder]) -> list[LocalS
     return [one for one in (state.subscribers if state else ()) if one.name not in kept]
 
 
+def endpoints(home: Path) -> Mapping[str, str]:
+    """Return where the emulator of each region is; empty when none runs."""
+    state = running(home)
+    if state is None:
+        return {}
+    return {state.region: state.endpoint_url} | {side.region: side.endpoint_url for side in state.sides}
+
+
 def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
     """Return the variables that AWS's tools need; None when nothing runs. An endpoint that is named is believed: a
     forwarded port, for instance, of an environment that runs elsewhere."""
@@ -121,13 +134,14 @@ def up_detached(
     *,
     fresh: bool = False,
     subscribers: Sequence[SubscriberFolder] = (),
+    pair: bool = False,
     progress: Progress = lambda _: None,
 ) -> LocalStatus:
     """Start an environment in a process of its own and return when it is ready. It goes on when this process ends."""
     home = home.expanduser().resolve()
     make_home(home)
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
-    command += [f"--subscriber={folder.path}" for folder in subscribers]
+    command += [f"--subscriber={folder.path}" for folder in subscribers] + (["--pair"] if pair else [])
     with _log_of_the_owner(home / LOG_FILE) as log:
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own module
             command,
@@ -174,20 +188,45 @@ def _log_of_the_owner(path: Path) -> BinaryIO:
 
 
 def down(home: Path) -> bool:
-    """End the environment of this home and wait until all of it is gone; False when none was running."""
+    """End the environment of this home and wait until all of it is gone; False when none was running. Also what a killed
+    one has left behind, stopped."""
     home = home.expanduser().resolve()
     pid = _owner(home)
     if pid is None:
-        return False
+        return _end_what_was_left(home)
     with closing(HomeLock(home)) as lock:
         os.kill(pid, signal.SIGTERM)
-        if not lock.wait_until_free(timeout_seconds=DOWN_SECONDS):
-            raise LocalEnvironmentError(
-                f"process {pid} did not end within {DOWN_SECONDS} s", hint=f"end it with: kill -9 {pid}"
-            )
+        _wait_until_gone(lock, pid)
     with suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(DOWN_SECONDS)
     return True
+
+
+def _end_what_was_left(home: Path) -> bool:
+    """Emulators that somebody has stopped, and whose environment was killed: they notice it as soon as they go on, and end."""
+    state = read_state(home)
+    stopped = [pid for pid in _emulators(state).values() if _is_stopped_emulator(pid)] if state else []
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    if stopped:
+        with closing(HomeLock(home)) as lock:
+            _wait_until_gone(lock, stopped[0])
+    return bool(stopped)
+
+
+def _is_stopped_emulator(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return EMULATOR in process.cmdline() and process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
+def _wait_until_gone(lock: HomeLock, pid: int) -> None:
+    if not lock.wait_until_free(timeout_seconds=DOWN_SECONDS):
+        raise LocalEnvironmentError(
+            f"process {pid} did not end within {DOWN_SECONDS} s", hint=f"end it with: kill -9 {pid}"
+        )
 
 
 def delete(home: Path) -> bool:
@@ -223,22 +262,31 @@ def _owner(home: Path) -> int | None:
 
 
 def _components(state: EnvironmentState) -> tuple[Component, ...]:
-    pids = {"environment": state.pid, "emulator": state.emulator_pid, "postgres": state.postgres_pid}
+    pids = {"environment": state.pid, **_emulators(state), "postgres": state.postgres_pid}
     return tuple(
         Component(name=name, pid=pid, memory_bytes=_memory(pid, family=name == "postgres"))
-        for name, pid in [*pids.items(), *_containers(state.pid)]
+        for name, pid in [*pids.items(), *_function_processes(state.pid)]
     )
 
 
-def _containers(pid: int) -> list[tuple[str, int]]:
-    """The subscribers' functions that run, or ran a moment ago, each with the process of one container."""
+def _emulators(state: EnvironmentState) -> dict[str, int]:
+    if not state.sides:
+        return {"emulator": state.emulator_pid}
+    return {f"emulator {side.region}": side.emulator_pid for side in state.sides}
+
+
+def _function_processes(pid: int) -> list[tuple[str, int]]:
+    """What runs a region's functions, of a pair; and the subscribers' functions that run, or ran a moment ago, each with the
+    process of one container."""
     found = []
     with suppress(psutil.Error):
-        for child in psutil.Process(pid).children():
+        for child in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.Error):
                 command = child.cmdline()
                 if CONTAINER in command:
                     found.append((command[command.index(CONTAINER) + 2], child.pid))
+                elif MODULE in command:
+                    found.append((f"functions {command[command.index(MODULE) + 1]}", child.pid))
     return found
 
 

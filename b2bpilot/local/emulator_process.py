@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 import urllib3
 
 from b2bpilot.errors import LocalEnvironmentError
-from b2bpilot.local.clients import REGION
 from b2bpilot.local.emulator import ACCESS_KEY_ID, EVENTS_PATH, RUNTIME_KEY, RUNTIME_URL, TIME_SCALE
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import Identity
@@ -31,6 +31,7 @@ class EmulatorProcess:
         directory: Path,
         *,
         identity: Identity,
+        region: str,
         runtime_url: str,
         runtime_key: str,
         events: Path,
@@ -44,7 +45,7 @@ class EmulatorProcess:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own module
                 [sys.executable, "-m", "b2bpilot.local.emulator", str(directory)],
-                env=_settings(directory, port, identity.account_id)
+                env=_settings(directory, port, identity.account_id, region)
                 | {
                     ACCESS_KEY_ID: identity.keys.access_key_id,
                     RUNTIME_URL: runtime_url,
@@ -73,8 +74,13 @@ class EmulatorProcess:
         """Return when the emulator has ended."""
         self._process.wait()
 
+    def resume(self) -> None:
+        """Let it go on where somebody has stopped it: what is stopped neither answers nor ends."""
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """Close its standard input, which is the same signal as our death, and wait until its state is saved."""
+        self.resume()
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(STOP_SECONDS)
@@ -104,7 +110,7 @@ def free_port(preferred: int) -> int:
     raise LocalEnvironmentError("no free port on this machine")
 
 
-def _settings(directory: Path, port: int, account_id: str) -> dict[str, str]:
+def _settings(directory: Path, port: int, account_id: str, region: str) -> dict[str, str]:
     """ministack's own variables; the user's must not reach it, least of all credentials."""
     return for_a_child(os.environ) | {
         "GATEWAY_PORT": str(port),
@@ -112,7 +118,7 @@ def _settings(directory: Path, port: int, account_id: str) -> dict[str, str]:
         "MINISTACK_HOST": HOST,
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_ACCOUNT_ID": account_id,
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": region,
         "PERSIST_STATE": "1",
         "STATE_DIR": str(directory / "state"),
         "S3_DATA_DIR": str(directory / "s3"),

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-import signal
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Self
 
 from b2bpilot.errors import LocalEnvironmentError
-from b2bpilot.local.clients import REGION, LocalAws
+from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess
-from b2bpilot.local.functions import Served, serving
+from b2bpilot.local.functions import Served
 from b2bpilot.local.lock import HomeLock
+from b2bpilot.local.parent_watch import sigterm_interrupts
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.readiness import wait_until_settled
+from b2bpilot.local.region import LocalRegion, begin_regions
 from b2bpilot.local.release import Release
-from b2bpilot.local.runtime.code import only
-from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
-from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
+from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack
 from b2bpilot.local.state import (
-    EVENTS,
     EnvironmentState,
     Identity,
     LocalSubscriber,
@@ -64,26 +62,36 @@ class LocalEnvironment:
 
     state: EnvironmentState
     stack: Stack
-    emulator: EmulatorProcess
+    regions: Sequence[LocalRegion]
     twilio: TwilioDouble
     aws: LocalAws
     parameters: Mapping[str, str] = field(repr=False)
 
     def deploy(self, template: Path) -> Stack:
-        """Update the stack to another template, with the parameters that it has, and wait until that is done."""
-        stack = deploy(self.aws, template, self.parameters)
-        wait_until_settled(self.aws, stack)
-        return stack
+        """Update the stack to another template, with the parameters that it has, and wait until that is done; of a pair, both.
+        Returns the primary's."""
+        stacks = [region.deploy(template, self.parameters) for region in self.regions]
+        for region, stack in zip(self.regions, stacks, strict=True):
+            wait_until_settled(region.aws, stack)
+        return stacks[0]
 
     def serve(self) -> None:
-        """Return at Ctrl-C or SIGTERM; raise when the emulator ends by itself."""
+        """Return at Ctrl-C or SIGTERM; raise when an emulator ends by itself."""
+        ended = threading.Event()
+        for region in self.regions:
+            threading.Thread(target=_tell, args=(region.emulator, ended), daemon=True).start()
         try:
-            self.emulator.wait()
+            ended.wait()
         except KeyboardInterrupt:
             return
         raise LocalEnvironmentError(
             "the AWS emulator ended unexpectedly", hint="see emulator/log in the home directory"
         )
+
+
+def _tell(emulator: EmulatorProcess, ended: threading.Event) -> None:
+    emulator.wait()
+    ended.set()
 
 
 @contextmanager
@@ -98,6 +106,7 @@ def running(
     release: Release | None = None,
     handlers: Collection[str] = (),
     subscribers: Sequence[SubscriberFolder] = (),
+    pair: bool = False,
     progress: Progress = lambda _: None,
     meet: Callable[[Neighbours], None] = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
@@ -106,7 +115,8 @@ def running(
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
     the functions and the database, AWS or Twilio. `handlers` may be run beside the template's, and `subscribers` are
-    deployed beside it; those of an earlier start that are not among them are deleted.
+    deployed beside it; those of an earlier start that are not among them are deleted. A `pair` has a second region, with the
+    same database and the same Twilio.
     `meet` is told where these are before the first function runs.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
@@ -117,33 +127,49 @@ def running(
     with ExitStack() as cleanup:
         lock = _take(cleanup, home)
         identity = _identity(home, fresh=fresh)
-        server = RuntimeServer()
-        cleanup.callback(server.server_close)
         progress("starting AWS (ministack) and PostgreSQL")
-        emulator, postgres = _processes(cleanup, home, identity, server, lock, time_scale=time_scale)
+        regions = begin_regions(cleanup, home, identity, lock, is_pair=pair, time_scale=time_scale)
+        postgres = _postgres(cleanup, home, lock)
         release.migrate(postgres.url)
-        emulator.wait_until_ready()
+        for region in regions:
+            region.emulator.wait_until_ready()
         progress("deploying template.yaml")
-        aws = LocalAws(emulator.endpoint_url, identity.keys)
-        given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
-        stack = deploy(aws, release.template, given)
-        deployed = _subscribers(aws, postgres, subscribers, progress)
-        double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
-        meet(Neighbours.of(postgres, aws, double))
-        told = _variables(double, time_scale) | dict(variables or {})
-        load = only(release.load, {*release.handlers, *handlers})
-        served = Served(load=load, variables=told, folders=_folders(subscribers, deployed))
-        cleanup.enter_context(serving(server, aws, stack, home / EVENTS, served, time_scale=time_scale))
-        if reply_text:
-            import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
-        wait_until_settled(aws, stack, functions=served.folders)
-        state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
-        state = replace(state, subscribers=tuple(deployed))
+        given = _parameters(identity, postgres, reply_text) | dict(parameters or {})
+        stacks = [region.deploy(release.template, given) for region in regions]
+        deployed = [_subscribers(region.aws, postgres, subscribers, progress) for region in regions]
+        double = cleanup.enter_context(twilio_double(home, identity, *(each.webhook_url for each in regions)))
+        meet(Neighbours.of(postgres, regions[0].aws, double))
+        served = Served(
+            load=release.load,
+            handlers={*release.handlers, *handlers},
+            replies=bool(reply_text),
+            variables=_variables(double, time_scale) | dict(variables or {}),
+            folders=_folders(subscribers, deployed[0]),
+        )
+        _serve(cleanup, regions, stacks, served, lock, time_scale=time_scale)
+        state = _state(identity, regions, postgres, deployed[0], twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
         yield LocalEnvironment(
-            state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
+            state=state, stack=stacks[0], regions=regions, twilio=double, aws=regions[0].aws, parameters=given
         )
+
+
+def _serve(
+    cleanup: ExitStack,
+    regions: Sequence[LocalRegion],
+    stacks: Sequence[Stack],
+    served: Served,
+    lock: HomeLock,
+    *,
+    time_scale: float,
+) -> None:
+    """Begin in all regions, then wait for each."""
+    found = list(zip(regions, stacks, strict=True))
+    answering = [region.serve(cleanup, stack, served, lock, time_scale=time_scale) for region, stack in found]
+    for (region, stack), wait_until_ready in zip(found, answering, strict=True):
+        wait_until_ready()
+        wait_until_settled(region.aws, stack, functions=served.folders)
 
 
 def _subscribers(
@@ -189,79 +215,50 @@ def _variables(double: TwilioDouble, time_scale: float) -> dict[str, str]:
     return {"TWILIO_API_URL": double.url, **lease_variable(time_scale)}
 
 
-def _processes(
-    cleanup: ExitStack,
-    home: Path,
-    identity: Identity,
-    server: RuntimeServer,
-    lock: HomeLock,
-    *,
-    time_scale: float,
-) -> tuple[EmulatorProcess, Postgres]:
-    """Start the emulator and PostgreSQL side by side; of these, PostgreSQL runs when this returns."""
-    emulator = EmulatorProcess(
-        home / "emulator",
-        identity=identity,
-        runtime_url=server.url,
-        runtime_key=server.key,
-        events=home / EVENTS,
-        time_scale=time_scale,
-        lock=lock.fileno(),
-    )
-    cleanup.callback(emulator.stop)
+def _postgres(cleanup: ExitStack, home: Path, lock: HomeLock) -> Postgres:
     postgres = Postgres(home / "postgres", lock=lock.fileno())
     cleanup.callback(postgres.stop)
     postgres.start()
-    return emulator, postgres
+    return postgres
 
 
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let `kill` end things in order, as Ctrl-C does, also while they start."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _parameters(
-    identity: Identity, aws: LocalAws, postgres: Postgres, reply_text: str | None
-) -> dict[str, str]:
+def _parameters(identity: Identity, postgres: Postgres, reply_text: str | None) -> dict[str, str]:
+    """What both regions of a pair have alike."""
     return {
         "Environment": ENVIRONMENT,
         "TwilioAccountSid": identity.twilio_account_sid,
         "TwilioAuthToken": identity.twilio_auth_token,
         "DatabaseUrl": postgres.url,
-        "PublicWebhookUrl": webhook_url(aws.endpoint_url),
         **({"ReplyText": reply_text} if reply_text else {}),
     }
 
 
 def _state(
     identity: Identity,
-    aws: LocalAws,
-    server: RuntimeServer,
+    regions: Sequence[LocalRegion],
     postgres: Postgres,
-    emulator: EmulatorProcess,
+    subscribers: Sequence[LocalSubscriber],
     *,
     twilio_api_url: str,
 ) -> EnvironmentState:
+    primary = regions[0]
     return EnvironmentState(
         pid=os.getpid(),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         account_id=identity.account_id,
-        region=REGION,
+        region=primary.name,
         stack_name=STACK_NAME,
-        endpoint_url=aws.endpoint_url,
-        webhook_url=webhook_url(aws.endpoint_url),
+        endpoint_url=primary.aws.endpoint_url,
+        webhook_url=primary.webhook_url,
         database_url=postgres.url,
-        runtime_url=server.url,
+        runtime_url=primary.server.url,
         twilio_account_sid=identity.twilio_account_sid,
         twilio_auth_token=identity.twilio_auth_token,
-        emulator_pid=emulator.pid,
+        emulator_pid=primary.emulator.pid,
         postgres_pid=postgres.pid,
         twilio_api_url=twilio_api_url,
         access_key_id=identity.keys.access_key_id,
         secret_access_key=identity.keys.secret_access_key,
+        subscribers=tuple(subscribers),
+        sides=tuple(region.side for region in regions) if primary.pair else (),
     )

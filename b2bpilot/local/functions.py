@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from b2bpilot.local.clients import LocalAws, credentials
 from b2bpilot.local.readiness import wait_until_answering
-from b2bpilot.local.runtime.code import Load, load_here
+from b2bpilot.local.runtime.code import Load, load_here, only
 from b2bpilot.local.runtime.configuration import ConfigurationCache, FunctionConfiguration, read_configuration
 from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.events import EventQueue
@@ -36,10 +37,12 @@ SWITCH_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What is run: our functions, loaded by `load`, with `variables` before those of the template; and the subscribers'
-    functions, from the folder that each belongs to, with their own variables alone."""
+    """What is run: our functions, those of `handlers`, loaded by `load`, with `variables` before those of the template; and
+    the subscribers' functions, from the folder that each belongs to, with their own variables alone."""
 
     load: Load = load_here
+    handlers: Collection[str]
+    replies: bool = False
     variables: Mapping[str, str]
     folders: Mapping[str, SubscriberFolder] = field(default_factory=dict)
 
@@ -59,7 +62,9 @@ def serving(
 
     The process has the account's variables and the served ones.
     """
-    account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
+    if served.replies:
+        import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
+    account = credentials(aws.endpoint_url, aws.keys, aws.region) | NO_FILES
     read = _configurations(aws, served, account, time_scale)
     changed = threading.Event()
     metrics = Metrics(changed=changed.set)
@@ -73,7 +78,7 @@ def serving(
         events=events,
         logs=logs,
         metrics=metrics,
-        load=with_subscribers(served.load, served.folders),
+        load=with_subscribers(only(served.load, served.handlers), served.folders),
         time_scale=time_scale,
         least_pause_seconds=least_pause_seconds(time_scale),
     )

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 READ_BYTES = 4096
 
@@ -19,3 +21,13 @@ def _watch() -> None:
     while os.read(sys.stdin.fileno(), READ_BYTES):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let `kill` end things in order, as Ctrl-C does, also while they start."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from b2bpilot.aws.modes import BY_TOPIC
 from b2bpilot.errors import LocalEnvironmentError
-from b2bpilot.local.clients import LocalAws
+from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.pipeline.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -155,9 +156,16 @@ def _create_or_update(
 
 def _uploaded(aws: LocalAws, name: str, body: str) -> str:
     """CloudFormation takes 51,200 bytes in a request and a megabyte in a bucket, as `sam deploy` uploads it, too."""
-    aws.s3.create_bucket(Bucket=BUCKET)
+    _make_bucket(aws)
     aws.s3.put_object(Bucket=BUCKET, Key=f"{name}.yaml", Body=body.encode())
     return f"{aws.endpoint_url}/{BUCKET}/{name}.yaml"
+
+
+def _make_bucket(aws: LocalAws) -> None:
+    """Functions take their code from their own region. Outside of us-east-1 a bucket that is there already is an error."""
+    where = {} if aws.region == REGION else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+    with suppress(aws.s3.exceptions.BucketAlreadyOwnedByYou):
+        aws.s3.create_bucket(Bucket=BUCKET, **where)
 
 
 def _wait(aws: LocalAws, name: str) -> StackTypeDef:

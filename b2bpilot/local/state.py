@@ -19,6 +19,8 @@ SCHEMA_VERSION = 1
 STATE_FILE = "environment.json"
 EVENTS = "events.sqlite3"
 """What Lambda holds of asynchronous events."""
+PAIR_FOLDER = "pair"
+"""What the second region of a pair keeps."""
 STORE = "twilio.sqlite3"
 """What the double of Twilio holds."""
 
@@ -33,6 +35,17 @@ class LocalSubscriber:
     functions: tuple[str, ...] = ()
     queue: str | None = None
     dead_letter_queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSide:
+    """One region of a pair. `folder` holds its emulator's state and what its Lambda holds of events."""
+
+    region: str
+    endpoint_url: str
+    webhook_url: str
+    emulator_pid: int
+    folder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +69,8 @@ class EnvironmentState:
     access_key_id: str = field(default="", repr=False)
     secret_access_key: str = field(default="", repr=False)
     subscribers: tuple[LocalSubscriber, ...] = ()
+    sides: tuple[LocalSide, ...] = ()
+    """Both regions of a pair, the primary first; none of an environment in one region."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -75,6 +90,7 @@ class Identity:
     twilio_auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     keys: Keys = field(default_factory=Keys)
     port: int = 0
+    pair_port: int = 0
 
     @classmethod
     def of(cls, state: EnvironmentState | None) -> Identity:
@@ -86,6 +102,7 @@ class Identity:
             twilio_auth_token=state.twilio_auth_token,
             keys=state.keys,
             port=urlsplit(state.endpoint_url).port or 0,
+            pair_port=(urlsplit(state.sides[-1].endpoint_url).port or 0) if state.sides else 0,
         )
 
 
@@ -102,7 +119,7 @@ def make_home(home: Path) -> None:
 
 def forget(home: Path) -> None:
     """Delete rows, queues and stack; keep the lock, and the state for its port and its credentials."""
-    for directory in ("emulator", "postgres"):
+    for directory in ("emulator", "postgres", PAIR_FOLDER):
         if (home / directory).exists():
             shutil.rmtree(home / directory)
     for pattern in (f"{EVENTS}*", f"{STORE}*"):
@@ -119,7 +136,9 @@ def read_state(home: Path) -> EnvironmentState | None:
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         return None
     named = [{**one, "functions": tuple(one["functions"])} for one in document.pop("subscribers", ())]
-    return EnvironmentState(**document, subscribers=tuple(LocalSubscriber(**one) for one in named))
+    sides = tuple(LocalSide(**one) for one in document.pop("sides", ()))
+    subscribers = tuple(LocalSubscriber(**one) for one in named)
+    return EnvironmentState(**document, subscribers=subscribers, sides=sides)
 
 
 def write_state(home: Path, state: EnvironmentState) -> None:

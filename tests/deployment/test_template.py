@@ -40,6 +40,7 @@ OUTPUTS = {
     "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
     "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
     "SubscriptionArn", "Delivery", "MessageQueueUrl", "MessageQueueArn", "MessageMappingId", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+    "PairRegion",
 }  # fmt: skip
 
 

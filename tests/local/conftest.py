@@ -71,6 +71,7 @@ class Machine:
             endpoint_url=state.endpoint_url,
             access_key_id=state.access_key_id,
             secret_access_key=state.secret_access_key,
+            elsewhere={side.region: side.endpoint_url for side in state.sides},
         )
 
     def client(self, service: str) -> Any:
@@ -188,10 +189,27 @@ def subscribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subscribed]
         yield Subscribed(found.home, found.process, found.clients, analytics=analytics, archive=archive)
 
 
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Two regions, which reply to each message. Shared by all tests of one worker that ask for it: leave both running."""
+    with machine(tmp_path_factory.mktemp("pair") / "home", "--pair", "--reply-text", "Thank you") as found:
+        yield found
+
+
 @pytest.fixture
 def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run one command line against the shared environment."""
-    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+    return _running(environment, monkeypatch, capsys)
+
+
+@pytest.fixture
+def run_pair(pair: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command line against the pair; `--region` picks a side."""
+    return _running(pair, monkeypatch, capsys)
+
+
+def _running(found: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("B2BPILOT_HOME", str(found.home))
     monkeypatch.setenv("B2BPILOT_ENV", "local")
 
     def run(*arguments: str) -> Result:

@@ -78,7 +78,7 @@ def deploy(
         pilot.output.notice(line)
     if found.missing:
         found = found.with_values(asked(pilot, found.missing, is_read=parameters == "-"))
-    require_rules(checkout.template, found.all_values)
+    require_rules(checkout.template, found.all_values, region=found.caller.region)
     pilot.confirmation(yes=yes).ask([], "Continue?")
     _deploy(pilot, sam, found, builds=not no_build, asks=not yes)
 

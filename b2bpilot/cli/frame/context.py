@@ -340,7 +340,9 @@ class Pilot:
 
         with packages.said_when_missing():
             from b2bpilot.local import control
-        if conflicting := sorted({"region", "profile"} & self.given.keys()):
+        sides = {} if self.settings.endpoint_url else control.endpoints(self.local_home)
+        refused = {"profile"} if len(sides) > 1 else {"region", "profile"}
+        if conflicting := sorted(refused & self.given.keys()):
             raise UsageError(
                 f"--{conflicting[0]} cannot be used with the local environment", hint="leave it out"
             )
@@ -349,17 +351,26 @@ class Pilot:
             raise LocalEnvironmentError(
                 "the local environment is not running", hint="start it with " + our_command("local", "up")
             )
-        return AwsAccess(
+        primary = AwsAccess(
             region=found["AWS_REGION"],
             endpoint_url=found["AWS_ENDPOINT_URL"],
             access_key_id=found["AWS_ACCESS_KEY_ID"],
             secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
             is_told_all=True,
             clock=self.clock,
+            elsewhere=sides,
         )
+        return primary.in_region(_side(self.settings.region, sides)) if self.settings.region else primary
 
     def _keep_secret(self, url: str | None) -> None:
         self.output.secrets += passwords_in(url or "")
+
+
+def _side(region: str, sides: Mapping[str, str]) -> str:
+    """Raises UsageError for a region in which the local pair is not."""
+    if region not in sides:
+        raise UsageError(f"the local environment is not in {region}", hint=f"it is in {' and '.join(sides)}")
+    return region
 
 
 def pilot_of(ctx: typer.Context) -> Pilot:

@@ -60,6 +60,9 @@ def up(
             "--subscriber", metavar="DIR", help="Also run the subscriber in this folder; repeatable."
         ),
     ] = None,
+    pair: Annotated[
+        bool, typer.Option("--pair", help="In two regions, with one database: a primary and its fallback.")
+    ] = False,
 ) -> None:
     """Start PostgreSQL, an AWS emulator with the real template, and the functions. Ctrl-C stops all of it.
 
@@ -74,11 +77,11 @@ def up(
     added = [path for path in subscriber or [] if path.expanduser().resolve() not in permanent]
     folders = read_folders([*permanent, *added])
     if not detach:
-        _up_in_foreground(pilot, fresh=fresh, subscribers=folders)
+        _up_in_foreground(pilot, fresh=fresh, subscribers=folders, pair=pair)
         return
     gone = control.left_out(pilot.local_home, folders)
     with pilot.output.progress("Starting the local environment") as observe:
-        status = _up_detached(pilot, fresh=fresh, subscribers=folders, observe=observe)
+        status = _up_detached(pilot, fresh=fresh, subscribers=folders, pair=pair, observe=observe)
     _show(pilot, status)
     _tell_what_is_gone(pilot, gone)
     _tell_what_to_try(pilot)
@@ -124,13 +127,20 @@ def status(ctx: typer.Context) -> None:
 
 
 def _up_detached(
-    pilot: Pilot, *, fresh: bool, subscribers: Sequence[SubscriberFolder], observe: Callable[[str], None]
+    pilot: Pilot,
+    *,
+    fresh: bool,
+    subscribers: Sequence[SubscriberFolder],
+    pair: bool,
+    observe: Callable[[str], None],
 ) -> LocalStatus:
     """What was begun ends with a Ctrl-C, too: nobody was told yet that it runs."""
     from b2bpilot.local.control import up_detached
 
     try:
-        return up_detached(pilot.local_home, fresh=fresh, subscribers=subscribers, progress=observe)
+        return up_detached(
+            pilot.local_home, fresh=fresh, subscribers=subscribers, pair=pair, progress=observe
+        )
     except KeyboardInterrupt:
         pilot.output.notice("Stopped what was started.")
         raise
@@ -149,7 +159,9 @@ def _tell_what_to_try(pilot: Pilot) -> None:
         pilot.output.notice(f"{what}: {command.written(LOCALLY)}")
 
 
-def _up_in_foreground(pilot: Pilot, *, fresh: bool, subscribers: Sequence[SubscriberFolder]) -> None:
+def _up_in_foreground(
+    pilot: Pilot, *, fresh: bool, subscribers: Sequence[SubscriberFolder], pair: bool
+) -> None:
     from b2bpilot.local import control
     from b2bpilot.local.environment import running
 
@@ -157,7 +169,7 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool, subscribers: Sequence[Subscr
     with ExitStack() as stack:
         with pilot.output.progress("Starting the local environment") as observe:
             environment = stack.enter_context(
-                running(pilot.local_home, fresh=fresh, subscribers=subscribers, progress=observe)
+                running(pilot.local_home, fresh=fresh, subscribers=subscribers, pair=pair, progress=observe)
             )
         _show(pilot, control.status(pilot.local_home))
         pilot.output.finish()
@@ -185,6 +197,7 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         "region": status.region,
         "account_id": status.account_id,
         "subscribers": [asdict(one) for one in status.subscribers],
+        "sides": [asdict(one) for one in status.sides],
         "components": [
             {"name": part.name, "pid": part.pid, "memory_bytes": part.memory_bytes}
             for part in status.components
@@ -214,6 +227,10 @@ def _running(status: LocalStatus, *, now: datetime) -> list[tuple[str, str]]:
         ("AWS endpoint", f"{status.endpoint_url} (account {status.account_id}, {status.region})"),
         ("database", str(status.database_url)),
         ("stack", f"{status.stack_name} (use it with `-e local`)"),
+        *(
+            (f"in {one.region}", f"{one.webhook_url} (`-e local --region {one.region}`)")
+            for one in status.sides
+        ),
         *(("subscriber", _subscriber(one)) for one in status.subscribers),
         ("processes", ", ".join(processes)),
         ("home", str(status.home)),

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import secrets
+import socket
 import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,10 +34,14 @@ class RuntimeServer(ThreadingHTTPServer):
 
     invoker: Invoker
 
-    def __init__(self) -> None:
-        """Take a port; requests wait in the backlog until `start`."""
-        super().__init__(("127.0.0.1", 0), RequestHandler)
-        self.key = secrets.token_hex(16)
+    def __init__(self, *, inherited: int | None = None, key: str | None = None) -> None:
+        """Take a port, or the open one of the parent process; requests wait in the backlog until `start`."""
+        super().__init__(("127.0.0.1", 0), RequestHandler, bind_and_activate=inherited is None)
+        if inherited is not None:
+            self.socket.close()
+            self.socket = socket.socket(fileno=inherited)
+            self.server_address = self.socket.getsockname()
+        self.key = key or secrets.token_hex(16)
         """Whoever has it may invoke a function: the emulator, which is told it when it starts."""
 
     @property

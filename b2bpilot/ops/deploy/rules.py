@@ -8,6 +8,9 @@ from typing import Any
 
 from b2bpilot.errors import SettingsInvalid
 
+REGION = "AWS::Region"
+"""Not a parameter, but a value that rules may ask for, too."""
+
 
 class Unknown(Exception):
     """A function that is not known here: CloudFormation judges it."""
@@ -28,9 +31,9 @@ def broken(template: Mapping[str, Any], values: Mapping[str, str]) -> list[Broke
     return [found for rule in template.get("Rules", {}).values() for found in _broken(rule, known)]
 
 
-def require(template: Mapping[str, Any], values: Mapping[str, str]) -> None:
+def require(template: Mapping[str, Any], values: Mapping[str, str], *, region: str) -> None:
     """Raises SettingsInvalid."""
-    if found := broken(template, values):
+    if found := broken(template, {**values, REGION: region}):
         raise SettingsInvalid(
             f"the parameters contradict each other: {'; '.join(each.text for each in found)}",
             hint="give it with --parameters FILE, one `Name: value` per line",

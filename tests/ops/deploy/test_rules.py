@@ -54,8 +54,16 @@ def test_what_is_broken_names_its_parameters() -> None:
 def test_subnets_need_security_groups() -> None:
     given = {"SubnetIds": "subnet-0123456789abcdef0", "DatabaseUrl": "postgresql://db.example/b2b"}
     with pytest.raises(SettingsInvalid, match="SubnetIds need SecurityGroupIds"):
-        require(TEMPLATE, given)
-    require(TEMPLATE, given | {"SecurityGroupIds": "sg-0123456789abcdef0"})
+        require(TEMPLATE, given, region="us-east-1")
+    require(TEMPLATE, given | {"SecurityGroupIds": "sg-0123456789abcdef0"}, region="us-east-1")
+
+
+def test_the_pair_is_in_another_region() -> None:
+    given = DATABASE | {"PairRegion": "us-west-2"}
+    with pytest.raises(SettingsInvalid, match="PairRegion names the stack's own region"):
+        require(TEMPLATE, given, region="us-west-2")
+    require(TEMPLATE, given, region="us-east-1")
+    require(TEMPLATE, DATABASE, region="us-east-1")
 
 
 DATABASE = {"DatabaseUrl": "postgresql://db.example/b2b"}
