@@ -79,6 +79,17 @@ class StackOutputs:
     """Empty for a stack of the release before."""
     pair_region: str = ""
     """Where the environment's other stack is, if it has one."""
+    express_function_name: str = ""
+    express_subscription_arn: str = ""
+    express_reserved_concurrency: str = ""
+    """Empty while there is no express lane."""
+    high_priority_numbers: str = ""
+    """As the parameter has it."""
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The functions that store messages: the processor, and the express one where there is one."""
+        return tuple(name for name in (self.processor_function_name, self.express_function_name) if name)
 
     @property
     def partition(self) -> str:

@@ -115,7 +115,7 @@ class LiveSubscribers:
         return self._listing.result()
 
     def _asked(self, arn: str) -> Owner:
-        if arn == self._recipient.subscription_arn:
+        if arn in (self._recipient.subscription_arn, self._recipient.express_subscription_arn):
             return OURS
         try:
             for one in self.listed():

@@ -31,6 +31,7 @@ class Recipient:
     dead_letter_queue_url: str
     dead_letter_queue_arn: str
     source_queue_arn: str | None = None
+    express_subscription_arn: str | None = None
     no_function: str = NOBODY_KNOWS
     """Why `function` is None, where it is."""
 
@@ -39,7 +40,7 @@ class Recipient:
         """Return the processor, and with it whatever else the stack consists of."""
         names = (
             stack.webhook_function_name,
-            stack.processor_function_name,
+            *stack.processors,
             stack.stale_function_name,
             stack.redriver_function_name,
         )
@@ -53,6 +54,7 @@ class Recipient:
             dead_letter_queue_url=stack.dead_letter_queue_url,
             dead_letter_queue_arn=stack.dead_letter_queue_arn,
             source_queue_arn=stack.message_queue_arn or None,
+            express_subscription_arn=stack.express_subscription_arn or None,
         )
 
     @property

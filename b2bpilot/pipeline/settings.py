@@ -10,6 +10,7 @@ from datetime import timedelta
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.pipeline.database_secret import Elsewhere, database_url
 from b2bpilot.pipeline.lease import LONGEST_LEASE
+from b2bpilot.pipeline.priority import numbers_in
 
 SecretReader = Callable[[str], Mapping[str, str]]
 """Given the ARN of a secret, returns its fields."""
@@ -30,6 +31,7 @@ VARIABLES = (
         "LONGEST_LEASE_SECONDS",
         "PROCESSOR_CONCURRENCY",
         "REPLY_TEXT",
+        "HIGH_PRIORITY_NUMBERS",
     ),
     *("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL"),
     *(
@@ -56,6 +58,8 @@ class Settings:
     other_webhook_urls: tuple[str, ...]
     """What Twilio may call beside it: the API's own URL, and the public one before it was moved."""
     reply_text: str | None
+    high_priority_numbers: frozenset[str]
+    """Numbers of ours; what is sent to them comes first."""
     stale_after: timedelta
     longest_lease: timedelta
     """Shorter than Lambda's first pause between two tries, which the local environment shortens."""
@@ -96,6 +100,7 @@ class Settings:
             public_webhook_url=values.get("PUBLIC_WEBHOOK_URL"),
             other_webhook_urls=tuple(url for url in others if url),
             reply_text=values.get("REPLY_TEXT"),
+            high_priority_numbers=numbers_in(values.get("HIGH_PRIORITY_NUMBERS", "")),
             stale_after=_minutes(values.get("STALE_AFTER_MINUTES") or "15"),
             longest_lease=_lease(values.get("LONGEST_LEASE_SECONDS")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),

@@ -20,6 +20,7 @@ class WebhookConfig:
     topic_arn: str
     public_urls: tuple[str, ...]
     secrets: SigningSecrets
+    high_priority_numbers: frozenset[str] = frozenset()
 
 
 class Renewing:
@@ -70,6 +71,7 @@ def webhook_config(settings: Settings) -> WebhookConfig:
     public_url = required(settings.public_webhook_url, "PUBLIC_WEBHOOK_URL")
     return WebhookConfig(
         topic_arn=required(settings.topic_arn, "SNS_TOPIC_ARN"),
+        high_priority_numbers=settings.high_priority_numbers,
         public_urls=tuple(dict.fromkeys((public_url, *settings.other_webhook_urls))),
         secrets=SigningSecrets(
             auth_tokens=settings.twilio_auth_tokens, shared_keys=settings.twilio_shared_keys

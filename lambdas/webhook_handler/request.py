@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, message_id_of, parse_message_id
+from b2bpilot.pipeline.priority import priority_of
 from b2bpilot.pipeline.several_values import parameters
 from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.signature import (
@@ -104,13 +105,13 @@ def message_from_request(
     if not _is_signed(request, config):
         raise SignatureUnknown
     if request.content_type == JSON:
-        return _from_json(request.body, received_at)
+        return _from_json(request.body, config, received_at)
     _require(
         request.content_type == FORM,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"the content type must be {FORM} or {JSON}",
     )
-    return _from_twilio(request.form.pairs, received_at)
+    return _from_twilio(request.form.pairs, config, received_at)
 
 
 def form_parameters(body: bytes) -> Parameters:
@@ -174,7 +175,7 @@ def _is_signed(request: WebhookRequest, config: WebhookConfig) -> bool:
     )
 
 
-def _from_json(body: bytes, received_at: datetime) -> PilotMessage | StatusCallback:
+def _from_json(body: bytes, config: WebhookConfig, received_at: datetime) -> PilotMessage | StatusCallback:
     """`{"test": "text", ...}` is a test message; any other object holds Twilio's parameters. A name may come twice."""
     try:
         document = json.loads(body, object_pairs_hook=_Members)
@@ -183,8 +184,8 @@ def _from_json(body: bytes, received_at: datetime) -> PilotMessage | StatusCallb
     if not isinstance(document, _Members):
         raise RejectedRequest(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
     if "test" in document:
-        return _test_message(document, body, received_at)
-    return _from_twilio(((name, _text(value)) for name, value in document.pairs), received_at)
+        return _test_message(document, body, config, received_at)
+    return _from_twilio(((name, _text(value)) for name, value in document.pairs), config, received_at)
 
 
 class _Members(dict[str, Any]):
@@ -195,7 +196,9 @@ class _Members(dict[str, Any]):
         self.pairs = pairs
 
 
-def _test_message(document: _Members, body: bytes, received_at: datetime) -> PilotMessage:
+def _test_message(
+    document: _Members, body: bytes, config: WebhookConfig, received_at: datetime
+) -> PilotMessage:
     """Without an id of its own it gets one of its body, or whoever sees the request could send it as often as they like."""
     wanted = document.get("message_id")
     try:
@@ -205,18 +208,29 @@ def _test_message(document: _Members, body: bytes, received_at: datetime) -> Pil
     others = ((name, value) for name, value in document.pairs if name not in ("test", "message_id"))
     texts = {"Body": _text(document["test"])} | parameters((name, _text(value)) for name, value in others)
     return PilotMessage(
-        message_id=message_id, source=Source.CLI, received_at=received_at, params=texts, test=True
+        message_id=message_id,
+        source=Source.CLI,
+        received_at=received_at,
+        params=texts,
+        test=True,
+        priority=priority_of(texts, config.high_priority_numbers),
     )
 
 
-def _from_twilio(pairs: Iterable[tuple[str, str]], received_at: datetime) -> PilotMessage | StatusCallback:
+def _from_twilio(
+    pairs: Iterable[tuple[str, str]], config: WebhookConfig, received_at: datetime
+) -> PilotMessage | StatusCallback:
     params = parameters(pairs)
     if state := reported_state(params):
         return StatusCallback(params=params, state=state)
     sid = _sid(params)
     _require(bool(SID.fullmatch(sid)), HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
     return PilotMessage(
-        message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=params
+        message_id=message_id_for(sid),
+        source=Source.TWILIO,
+        received_at=received_at,
+        params=params,
+        priority=priority_of(params, config.high_priority_numbers),
     )
 
 

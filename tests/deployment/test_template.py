@@ -23,6 +23,7 @@ OfType = Callable[[str], dict[str, Properties]]
 FUNCTIONS = {
     "WebhookHandlerFunction": ("webhook-handler", "lambdas.webhook_handler.handler.handler"),
     "BackgroundProcessorFunction": ("background-processor", "lambdas.background_processor.handler.handler"),
+    "ExpressProcessorFunction": ("express-processor", "lambdas.background_processor.handler.handler"),
     "StaleMessageProcessorFunction": (
         "stale-message-processor",
         "lambdas.stale_message_processor.handler.handler",
@@ -37,7 +38,8 @@ SUBSCRIPTIONS = ("ProcessorSubscription", "QueueSubscription")
 NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings"}
 OUTPUTS = {
     "Environment", "TopicArn", "AlarmTopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
-    "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
+    "ProcessorFunctionName", "ExpressFunctionName", "ExpressSubscriptionArn", "ExpressReservedConcurrency", "HighPriorityNumbers",
+    "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
     "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
     "SubscriptionArn", "Delivery", "MessageQueueUrl", "MessageQueueArn", "MessageMappingId", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
     "PairRegion",
@@ -104,7 +106,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
         "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME",
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
         "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
-        "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS", "OWN_QUEUE_ARN",
+        "HIGH_PRIORITY_NUMBERS", "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS", "OWN_QUEUE_ARN",
     }  # fmt: skip
 
 
@@ -310,12 +312,81 @@ def test_a_guard_looks_after_a_mapping_that_nobody_turned_off(of_type: OfType) -
     assert guard["Target"]["Arn"] == {"Fn::GetAtt": ["DeadLetterRedriverFunction", "Arn"]}
 
 
+# ---- express lane ----
+
+
+def test_without_an_express_lane_nothing_of_it_is_deployed(template: dict[str, Any]) -> None:
+    found = Evaluation(template)
+    for name in template["Resources"]:
+        deployed = json.dumps(found.resource(name)).replace("ExpressAlarms", "")
+        assert not re.search("Express(?!ion)", deployed)
+    assert not any(found.resource(name) for name in template["Resources"] if "Express" in name)
+    assert {each.get("Condition") for name, each in template["Outputs"].items() if "Express" in name} == {
+        "HasExpress"
+    }
+
+
+def test_the_express_lane_is_in_addition(template: dict[str, Any]) -> None:
+    """The processor's subscription has no filter in either case: no message depends on the express lane."""
+    off, on = Evaluation(template), Evaluation(template, ExpressConcurrency="3")
+    assert off.resource("ProcessorSubscription") == on.resource("ProcessorSubscription")
+    assert "FilterPolicy" not in on.resource("ProcessorSubscription")
+    express = on.resource("ExpressSubscription")
+    assert (express["FilterPolicyScope"], express["FilterPolicy"]) == (
+        "MessageAttributes",
+        {"priority": ["high"]},
+    )
+
+
+def test_the_express_processor_is_the_processor_with_a_reserve_of_its_own(template: dict[str, Any]) -> None:
+    on = Evaluation(template, ExpressConcurrency="3")
+    express, processor = on.resource("ExpressProcessorFunction"), on.resource("BackgroundProcessorFunction")
+    assert express["ReservedConcurrentExecutions"] == "3"
+    own = {"FunctionName", "Description", "ReservedConcurrentExecutions", "LoggingConfig"}
+    assert {
+        name for name in express.keys() | processor.keys() if express.get(name) != processor.get(name)
+    } == own
+    told = on.resource("ExpressEventInvokeConfig"), on.resource("ProcessorEventInvokeConfig")
+    assert told[0] == {**told[1], "FunctionName": {"Ref": "ExpressProcessorFunction"}}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "accepted"),
+    [
+        ("", True),
+        ("+15005550001", True),
+        ("+15005550001,+15005550002", True),
+        ("+15005550001, 12345", True),
+        ("15005550001", False),
+        ("+0500555", False),
+        ("whatsapp:+15005550001", False),
+        ("+15005550001,", False),
+        ("+15005550001;+15005550002", False),
+        ("12", False),
+        ("all", False),
+    ],
+)
+def test_high_priority_numbers_are_numbers(template: dict[str, Any], numbers: str, accepted: bool) -> None:
+    assert accepts(template, "HighPriorityNumbers", numbers) is accepted
+
+
+@pytest.mark.parametrize(
+    ("runs", "accepted"), [("0", True), ("1", True), ("00", False), ("", False), ("-1", False)]
+)
+def test_a_reserve_of_the_express_lane_is_a_number(
+    template: dict[str, Any], runs: str, accepted: bool
+) -> None:
+    assert accepts(template, "ExpressConcurrency", runs) is accepted
+
+
 # ---- who may do what ----
 
 
 def test_every_function_has_a_role_of_its_own(functions: dict[str, Properties]) -> None:
-    roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
-    assert len(set(roles)) == len(FUNCTIONS)
+    """But for the express processor, which is the processor a second time."""
+    roles = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in functions.items()}
+    assert roles.pop("ExpressProcessorFunction") == roles["BackgroundProcessorFunction"]
+    assert len(set(roles.values())) == len(roles)
 
 
 def test_roles_have_no_managed_policies(of_type: OfType) -> None:
@@ -445,7 +516,9 @@ def test_only_our_topic_and_our_api_may_invoke(of_type: OfType, permission: str,
 VARIABLES_BYTES = 4096
 LONGEST_ARN_OR_URL = 200
 REPLY_BYTES = 3000
-OF_ONE_BYTE = {"DatabaseSecretArn", "DatabaseHost", "DatabaseName"}
+OF_ONE_BYTE = {
+    "DatabaseSecretArn", "DatabaseHost", "DatabaseName", "PublicWebhookUrl", "PreviousWebhookUrl", "HighPriorityNumbers",
+}  # fmt: skip
 """ASCII, or, as the name, of so many bytes for PostgreSQL as well."""
 
 
@@ -725,9 +798,13 @@ def test_the_dashboard_is_the_regions_own(of_type: OfType) -> None:
 
 def test_the_dashboard_is_json_and_shows_every_alarm(of_type: OfType) -> None:
     (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
-    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    body, variables = dashboard["DashboardBody"]["Fn::Sub"]
+    condition, with_express, without = variables["ExpressAlarms"]["Fn::If"]
+    assert (condition, without) == ("HasExpress", "")
+    widgets = json.loads(body.replace("${ExpressAlarms}", with_express["Fn::Sub"]))["widgets"]
     (shown,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
     assert set(shown) == {f"${{{name}.Arn}}" for name in of_type("AWS::CloudWatch::Alarm")}
+    assert json.loads(body.replace("${ExpressAlarms}", without))
 
 
 # ---- parameters ----

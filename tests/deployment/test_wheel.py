@@ -61,7 +61,7 @@ def test_the_template_and_the_migrations_are_found(environment: Path) -> None:
     )
 
     files = [len(list((ROOT / folder).glob("*.sql"))) for folder in ("migrations", "migrations/deliveries")]
-    assert printed.split() == ["4", *map(str, files)]
+    assert printed.split() == ["5", *map(str, files)]
 
 
 def test_a_subscribers_folder_is_written(environment: Path, empty: Path) -> None:
