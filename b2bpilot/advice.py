@@ -17,7 +17,7 @@ TWO_WORDS = frozenset(
         ("subscribers", "list"),
         ("subscribers", "new"),
         ("subscribers", "test"),
-        *(("logs", name) for name in ("processor", "redriver", "stale", "webhook")),
+        *(("logs", name) for name in ("express", "processor", "redriver", "stale", "webhook")),
     }
 )
 OF_THE_MACHINE = frozenset(

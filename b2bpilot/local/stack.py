@@ -42,7 +42,8 @@ class Stack:
     @property
     def functions(self) -> list[str]:
         names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName")
-        return [self.outputs[name] for name in names]
+        express = self.outputs.get("ExpressFunctionName")
+        return [*(self.outputs[name] for name in names), *([express] if express else [])]
 
 
 def webhook_url(endpoint_url: str) -> str:

@@ -198,6 +198,9 @@ COURSES = {
     "ProcessorThrottlesAlarm": Course(well=0, wrong=3, rings_within=5 * MINUTE, ends_within=5 * MINUTE),
     "AsyncEventAgeAlarm": Course(well=40, wrong=700_000, rings_within=MINUTE, ends_within=5 * MINUTE),
     "DeadLetterErrorsAlarm": Course(well=None, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
+    "ExpressErrorAlarm": Course(well=0, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
+    "ExpressEventAgeAlarm": Course(well=40, wrong=70_000, rings_within=MINUTE, ends_within=5 * MINUTE),
+    "ExpressDeadLetterErrorsAlarm": Course(well=None, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
     "WebhookServerErrorAlarm": Course(well=0, wrong=1, rings_within=MINUTE, ends_within=5 * MINUTE),
     # A filter with a default of 0 has one while lines come that it does not match.
     "MessagesRefusedAlarm": Course(well=0, wrong=1, rings_within=MINUTE, ends_within=15 * MINUTE),

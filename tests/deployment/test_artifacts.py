@@ -44,6 +44,18 @@ def test_the_template_and_the_makefile_agree_on_the_functions(arm64: Artifacts) 
     assert set(arm64) == set(HANDLERS)
 
 
+def test_the_express_processor_is_built_as_the_processor_is(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    names = ("BackgroundProcessorFunction", "ExpressProcessorFunction")
+    first, second = (
+        run("make", "--dry-run", "-f", "lambdas/Makefile", f"build-{name}", "ARTIFACTS_DIR=HERE")
+        for name in names
+    )
+    assert (first.returncode, first.stdout) == (0, second.stdout)
+    assert "background_processor" in first.stdout
+
+
 @pytest.mark.parametrize("function", HANDLERS)
 def test_the_arm64_artifact_has_only_arm64_binaries(arm64: Artifacts, function: str) -> None:
     assert set(elf_machines(arm64[function])) <= {AARCH64}

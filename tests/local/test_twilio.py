@@ -21,17 +21,19 @@ import pytest
 from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.record import read
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.pipeline.message import Priority, message_id_for
 from b2bpilot.pipeline.models import ReplyState, UserSubmission
 from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
+from b2bpilot.twilio.webhook import WebhookClient
 from tests.local.conftest import Machine, back_door_headers, machine
 from tests.local.polling import eventually
 
 REPLY = "Thank you, we are on it!"
 SENDER = "+15005550006"
 STOPPED = "+15005550004"
+URGENT = "+15005550009"
 MISSING = 137
 ALL_THE_SAME = "--even-if-queued"
 """The burst of one test throttles the processor for minutes."""
@@ -39,9 +41,11 @@ ALL_THE_SAME = "--even-if-queued"
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """An environment that answers every message. A lease is 50 s by the scale: the first reply imports for a second or two."""
+    """An environment that answers every message, with an express lane. A lease is 50 s by the scale: the first reply imports
+    for a second or two."""
     home = tmp_path_factory.mktemp("twilio") / "home"
-    with machine(home, "--time-scale", "20", "--reply-text", REPLY) as found:
+    lane = ("--parameter", "ExpressConcurrency=2", "--parameter", f"HighPriorityNumbers=12345, {URGENT}")
+    with machine(home, "--time-scale", "20", "--reply-text", REPLY, *lane) as found:
         yield found
 
 
@@ -351,3 +355,70 @@ def test_messages_of_another_systems_number_are_left_alone(
 
     assert "1 to numbers that do not deliver here" in capsys.readouterr().out
     assert database.get_submission_by_message_id(message_id_for(params["MessageSid"])) is None
+
+
+# ---- express lane ----
+
+
+def test_an_urgent_message_is_one_row_and_one_reply_by_whichever_run_was_first(
+    pipeline: Machine, database: DatabaseManager, twilio: Twilio
+) -> None:
+    bought = back_door(pipeline, "number", {"phone_number": URGENT, "sms_url": pipeline.state.webhook_url})
+    sid = urgent(pipeline, sender="+15005550013")
+
+    ends = eventually(lambda: ends_of(pipeline, sid, 2), "the end of both runs")
+
+    row = replied(database, sid)
+    back_door(pipeline, "no_number", bought)
+    assert sorted(ends) in (["duplicate", "stored"], ["in_progress", "stored"])
+    assert (row.priority, row.attempts) == (Priority.HIGH, 1)
+    assert [each.sid for each in twilio.client.messages.list(to="whatsapp:+15005550013")] == [row.reply_sid]
+
+
+def test_of_a_deleted_express_lane_nothing_is_lost_and_its_dead_letters_are_ours(
+    pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the function alone, of which SNS makes a dead letter each, and then the subscription."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    pipeline.client("lambda").delete_function(FunctionName=pipeline.stack_output("ExpressFunctionName"))
+    stored = replied(database, urgent(pipeline))
+    sqs, queue = pipeline.client("sqs"), {"QueueUrl": pipeline.stack_output("DeadLetterQueueUrl")}
+    look = queue | {"VisibilityTimeout": 0, "MaxNumberOfMessages": 10}
+    eventually(
+        lambda: [
+            one for one in sqs.receive_message(**look).get("Messages", []) if stored.message_id in one["Body"]
+        ],
+        "SNS's dead letter",
+    )
+
+    assert main(["dlq", "redrive", "-e", "local", "--message-id", stored.message_id, "--yes"]) == 0
+
+    assert replied(database, str(stored.message_sid)) == stored
+    pipeline.client("sns").unsubscribe(SubscriptionArn=pipeline.stack_output("ExpressSubscriptionArn"))
+    replied(database, urgent(pipeline))
+
+
+def urgent(pipeline: Machine, *, sender: str = SENDER) -> str:
+    """Let an urgent message come in, on another channel; returns its SID."""
+    account = pipeline.state.twilio_account_sid
+    params = sample_params(
+        Sample.TEXT, From=f"whatsapp:{sender}", To=f"whatsapp:{URGENT}", AccountSid=account
+    )
+    with WebhookClient(pipeline.state.webhook_url, auth_token=pipeline.state.twilio_auth_token) as client:
+        assert client.post(params).status == 200
+    return params["MessageSid"]
+
+
+def ends_of(pipeline: Machine, sid: str, count: int) -> list[str]:
+    """How the runs of both lanes ended, once there are so many."""
+    groups = [
+        f"/aws/lambda/{pipeline.stack_output(f'{name}FunctionName')}" for name in ("Processor", "Express")
+    ]
+    lines = [
+        json.loads(event["message"])
+        for group in groups
+        for event in pipeline.client("logs").filter_log_events(logGroupName=group, limit=10_000)["events"]
+        if message_id_for(sid) in event["message"]
+    ]
+    found = [line["event"] for line in lines if line.get("event") in ("stored", "duplicate", "in_progress")]
+    return found if len(found) >= count else []

@@ -57,7 +57,7 @@ def checks(ctx: typer.Context) -> Known:
 
 
 def functions(_: typer.Context) -> Known:
-    return ["webhook", "processor", "stale", "redriver"]
+    return ["webhook", "processor", "express", "stale", "redriver"]
 
 
 def fixtures(ctx: typer.Context) -> Known:

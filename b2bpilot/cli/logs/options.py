@@ -15,7 +15,7 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 Functions = Annotated[
     list[str] | None,
     typer.Argument(
-        help="webhook, processor, stale, redriver.  [default: all]",
+        help="webhook, processor, express, stale, redriver.  [default: all]",
         metavar="[FUNCTION]...",
         autocompletion=values.functions,
     ),

@@ -233,10 +233,11 @@ def _alarms(alarms: Sequence[Alarm], reading: Reading) -> Words:
 
 
 def _missing(alarms: Sequence[Alarm], reading: Reading) -> str:
-    from b2bpilot.ops.verify.alarm_table import ALARMS
+    from b2bpilot.ops.verify.alarm_table import alarms_of
 
     there = {alarm.name for alarm in alarms}
-    missing = [one.name for one in ALARMS if one.full_name(reading.environment.stack) not in there]
+    stack = reading.environment.stack
+    missing = [one.name for one in alarms_of(stack) if one.full_name(stack) not in there]
     if not missing:
         return ""
     return f"; {len(missing)} missing" + (f": {', '.join(missing)}" if len(missing) <= NAMED else "")

@@ -18,7 +18,7 @@ from b2bpilot.ops.ports import Log
 OVERLAP = timedelta(seconds=60)
 """A line may reach CloudWatch after younger ones; one that comes by so much later is still shown."""
 
-FUNCTIONS = ("webhook", "processor", "stale", "redriver")
+FUNCTIONS = ("webhook", "processor", "express", "stale", "redriver")
 
 
 Missing = Callable[[str, str], None]
@@ -26,15 +26,16 @@ Missing = Callable[[str, str], None]
 
 
 def function_names(environment: Environment) -> Mapping[str, str]:
-    """Return the functions' full names by their short ones."""
+    """Return the functions' full names by their short ones: without an express lane, none of it."""
     stack = environment.stack
     names = (
         stack.webhook_function_name,
         stack.processor_function_name,
+        stack.express_function_name,
         stack.stale_function_name,
         stack.redriver_function_name,
     )
-    return dict(zip(FUNCTIONS, names, strict=True))
+    return {short: full for short, full in zip(FUNCTIONS, names, strict=True) if full}
 
 
 def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Log]:
@@ -42,7 +43,7 @@ def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Lo
     names = function_names(environment)
     short = {full: name for name, full in names.items()} | {name: name for name in names}
     if unknown := [name for name in chosen if name not in short]:
-        raise UsageError(f"there is no function {unknown[0]!r}", hint=f"one of {', '.join(FUNCTIONS)}")
+        raise UsageError(f"there is no function {unknown[0]!r}", hint=f"one of {', '.join(names)}")
     wanted = {short[name] for name in chosen} or set(names)
     return {
         name: LogGroup.of_function(full, access=environment.access)

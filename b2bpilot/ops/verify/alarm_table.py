@@ -33,6 +33,10 @@ class AlarmDefinition:
     threshold: int = 1
     missing_data: str = "notBreaching"
 
+    def is_of(self, stack: StackOutputs) -> bool:
+        """Whether the stack has what it watches: no express lane, no alarms of it."""
+        return self.dimension is None or bool(getattr(stack, self.dimension[1]))
+
     def full_name(self, stack: StackOutputs) -> str:
         return f"b2b-pilot-{self.name}-{stack.environment}"
 
@@ -66,6 +70,7 @@ TOPIC = ("TopicName", "topic_arn")
 MESSAGE_QUEUE = ("QueueName", "message_queue_arn")
 QUEUE = ("QueueName", "dead_letter_queue_arn")
 PROCESSOR = ("FunctionName", "processor_function_name")
+EXPRESS = ("FunctionName", "express_function_name")
 STALE_PROCESSOR = ("FunctionName", "stale_function_name")
 
 ALARMS = (
@@ -155,6 +160,32 @@ ALARMS = (
         dimension=PROCESSOR,
     ),
     AlarmDefinition(
+        name="express-errors",
+        description="A run of the express processor failed; the processor has the same messages",
+        first=our_command("logs", "express", "--since", "1h", "--level", "error"),
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimension=EXPRESS,
+    ),
+    AlarmDefinition(
+        name="express-event-age",
+        description="Messages of high priority wait a minute for the express processor; the processor has them, too",
+        first=our_command("verify", "--only", "processor"),
+        namespace="AWS/Lambda",
+        metric="AsyncEventAge",
+        dimension=EXPRESS,
+        statistic="Maximum",
+        threshold=60_000,
+    ),
+    AlarmDefinition(
+        name="express-dead-letter-errors",
+        description="Lambda could not write a dead letter of the express processor and dropped the event",
+        first=our_command("verify", "--only", "dead-letters"),
+        namespace="AWS/Lambda",
+        metric="DeadLetterErrors",
+        dimension=EXPRESS,
+    ),
+    AlarmDefinition(
         name="webhook-5xx",
         description="The webhook answered 5xx; Twilio loses such a message unless retries or a fallback URL are set",
         first=our_command("logs", "webhook", "--since", "1h", "--level", "error"),
@@ -226,3 +257,8 @@ ALARMS = (
         period_seconds=300,
     ),
 )
+
+
+def alarms_of(stack: StackOutputs) -> tuple[AlarmDefinition, ...]:
+    """Return those that a stack like this one has."""
+    return tuple(one for one in ALARMS if one.is_of(stack))

@@ -27,6 +27,7 @@ OURS = frozenset(
         "DATABASE_PORT",
         "DATABASE_SECRET_ARN",
         "DEAD_LETTER_QUEUE_URL",
+        "HIGH_PRIORITY_NUMBERS",
         "OWN_FUNCTION_ARNS",
         "OWN_QUEUE_ARN",
         "OWN_SUBSCRIPTION_ARNS",

@@ -20,7 +20,13 @@ TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}
 ALARM_TOPIC = "{alarm_topic_arn}"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
 # Written out: `b2b-pilot-*-dev` would allow the functions of an environment `eu-dev` as well.
-NAMES = ("webhook-handler", "background-processor", "stale-message-processor", "dead-letter-redriver")
+NAMES = (
+    "webhook-handler",
+    "background-processor",
+    "express-processor",
+    "stale-message-processor",
+    "dead-letter-redriver",
+)
 FUNCTIONS = tuple(
     f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:b2b-pilot-{name}-{{environment}}"
     for name in NAMES

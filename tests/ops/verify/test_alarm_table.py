@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
 from b2bpilot.aws.alarms import Alarm, AlarmState
-from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
+from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition, alarms_of
 from b2bpilot.ops.verify.check import Status
 from tests.breaking import breaks
 from tests.ops.verify.deployments import STACK, deployment, seen
@@ -19,6 +20,7 @@ SUBJECTS = {
     "DeadLetterQueue.QueueName": "dead_letter_queue_arn",
     "MessageQueue.QueueName": "message_queue_arn",
     "BackgroundProcessorFunction": "processor_function_name",
+    "ExpressProcessorFunction": "express_function_name",
     "StaleMessageProcessorFunction": "stale_function_name",
     "DeadLetterRedriverFunction": "redriver_function_name",
     "WebhookApi": "api_id",
@@ -43,6 +45,13 @@ def subject(value: Any) -> str:
 
 def test_the_table_has_the_templates_alarms() -> None:
     assert {one.full_name(STACK) for one in ALARMS} == in_template().keys()
+
+
+def test_an_alarm_of_the_express_lane_is_there_with_the_lane() -> None:
+    express = replace(STACK, express_function_name="b2b-pilot-express-processor-staging")
+    more = {one.name for one in alarms_of(express)} - {one.name for one in alarms_of(STACK)}
+    assert more == {"express-errors", "express-event-age", "express-dead-letter-errors"}
+    assert alarms_of(express) == ALARMS
 
 
 @pytest.mark.parametrize("alarm", ALARMS, ids=lambda one: one.name)

@@ -8,7 +8,7 @@ from b2bpilot.advice import Words, joined, our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.alarms import alarms as read_alarms
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
+from b2bpilot.ops.verify.alarm_table import AlarmDefinition, alarms_of
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.checks.dead_letters.queue import READ as READ_QUEUE
 from b2bpilot.ops.verify.checks.dead_letters.waiting import counters_of
@@ -26,16 +26,17 @@ LONGEST_REASON = 120
 
 def _ours(deployment: Deployment) -> dict[str, Alarm]:
     """The alarms of the template that are there, by their full names."""
-    names = {definition.full_name(deployment.stack) for definition in ALARMS}
+    names = {definition.full_name(deployment.stack) for definition in alarms_of(deployment.stack)}
     found: list[Alarm] = deployment.ask("alarms", lambda: read_alarms(shared(deployment), "b2b-pilot-"))
     return {alarm.name: alarm for alarm in found if alarm.name in names}
 
 
 def _watch(deployment: Deployment) -> Answer:
     stack, there = deployment.stack, _ours(deployment)
-    wrong = [one for one in ALARMS if not _watches(one, there.get(one.full_name(stack)), deployment)]
+    wanted = alarms_of(stack)
+    wrong = [one for one in wanted if not _watches(one, there.get(one.full_name(stack)), deployment)]
     if not wrong:
-        return holds(f"all {len(ALARMS)}")
+        return holds(f"all {len(wanted)}")
     told = [
         f"{one.full_name(stack)} {'watches something else' if one.full_name(stack) in there else 'is missing'}"
         for one in wrong
@@ -126,7 +127,8 @@ def _quiet(deployment: Deployment) -> Answer:
 def _first(on: list[Alarm], deployment: Deployment) -> Words:
     """Return what each of them says to run first. They only look: one that finds something keeps no other from looking."""
     names = {alarm.name for alarm in on}
-    wanted = [one.first for one in ALARMS if one.full_name(deployment.stack) in names]
+    stack = deployment.stack
+    wanted = [one.first for one in alarms_of(stack) if one.full_name(stack) in names]
     return joined("; ", list(dict.fromkeys(wanted)))
 
 
