@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from b2bpilot.pipeline.message import PilotMessage, spellings
+from b2bpilot.pipeline.message import PilotMessage, sid_in, spellings
 from b2bpilot.pipeline.models import ReplyState
 
 ERROR_LENGTH = 2_000
@@ -36,13 +36,16 @@ class SubmissionFields:
     num_media: int
 
 
-def claim_values(message: PilotMessage, lease: timedelta) -> dict[str, Any]:
+def claim_values(message: PilotMessage, lease: timedelta, *, adopts: bool, answers: bool) -> dict[str, Any]:
     """Return the parameters of the statement that claims the message."""
     message_id, *others = spellings(message.message_id)
+    sid = sid_in(message.params)
     return {
         "message_id": message_id,
         "other_spellings": others,
-        "message_sid": storable(message.params.get("MessageSid")),
+        "message_sid": storable(message.params.get("MessageSid")) or sid,
+        "old_sid": sid if adopts and not message.test else None,
+        "answers": answers,
         "source": message.source.value,
         "message_type": message.message_type.value,
         "priority": message.priority.value,

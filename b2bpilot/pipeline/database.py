@@ -65,16 +65,22 @@ class DatabaseManager:
     def close(self) -> None:
         self.connection.close()
 
-    def claim(self, message: PilotMessage, *, lease: timedelta) -> Claim | None:
+    def claim(
+        self, message: PilotMessage, *, lease: timedelta, adopts: bool = False, answers: bool = True
+    ) -> Claim | None:
         """Record the message and take the lease; None when it is completed or discarded, when a lease on it holds, and
-        when the row is a test's and the message is none, or the reverse.
+        when the row is a test's and the message is none, or the reverse. With `adopts`, a row that the SQS version made of
+        the message is the message's; whether that answered it is unknown where it did not finish, which matters where
+        this one `answers`.
 
         PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
         """
-        values = claim_values(message, lease)
+        values = claim_values(message, lease, adopts=adopts, answers=answers)
         with self.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
             row = queries.CLAIM.run(cursor, values).fetchone()
             if row is None and cursor.execute(queries.RESPELL, values).rowcount:
+                row = queries.CLAIM.run(cursor, values).fetchone()
+            if row is None and values["old_sid"] and cursor.execute(queries.ADOPT, values).rowcount:
                 row = queries.CLAIM.run(cursor, values).fetchone()
         if row is None:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ MAXIMUM_BYTES = 262_144
 EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 """Between them a moment has a date in every time zone: PostgreSQL gives it back in the session's."""
+
+
+SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+SID_FIELDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 
 
 class Source(StrEnum):
@@ -100,6 +105,13 @@ def message_id_for(message_sid: str) -> str:
     """Return the id of the Twilio message `message_sid`: UUIDv5, so that Twilio's retries, its fallback URL
     and a reconciliation arrive at the same id."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, message_sid))
+
+
+def sid_in(params: Mapping[str, str]) -> str | None:
+    """Return the SID of the message that Twilio's parameters describe: the older names say the same, where the newest is
+    missing. None where there is none."""
+    sid = next((params[name] for name in SID_FIELDS if params.get(name)), "")
+    return sid if SID.fullmatch(sid) else None
 
 
 def is_derived(message_id: str) -> bool:

@@ -38,16 +38,21 @@ class Replier(Protocol):
 
 
 def process(
-    delivery: Delivery, *, database: DatabaseManager, replier: Replier | None, lease: timedelta
+    delivery: Delivery,
+    *,
+    database: DatabaseManager,
+    replier: Replier | None,
+    lease: timedelta,
+    adopts: bool = False,
 ) -> DeliveryOutcome:
     """Store one delivery. Whatever goes wrong after the claim is written to the row and raised, so that Lambda
     tries again and then dead-letters the event.
 
     `lease` is how long nobody else may claim the message: a run that died is taken over after it, and one that lived
-    longer finds that it lost its claim.
+    longer finds that it lost its claim. With `adopts`, rows of the SQS version count as the messages' own.
     """
     message = delivery.message
-    claim = database.claim(message, lease=lease)
+    claim = database.claim(message, lease=lease, adopts=adopts, answers=replier is not None)
     if claim is None:
         return _skipped(delivery, database)
     try:

@@ -23,6 +23,10 @@ _CLAIM: Final[LiteralString] = """
     SELECT %(message_id)s::text, %(message_sid)s, %(source)s, %(message_type)s, %(priority)s, %(test)s::boolean,
         %(params)s::json, %(received_at)s::timestamptz, 'processing', 1, now() + %(lease)s
     WHERE NOT EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(other_spellings)s))
+        AND NOT EXISTS (
+            SELECT FROM b2b_pilot_user_submissions
+            WHERE message_sid = %(old_sid)s::text AND message_id IS NULL AND NOT test
+        )
         OR EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s::text)
     ON CONFLICT (message_id) DO UPDATE SET
         status = 'processing',
@@ -48,13 +52,35 @@ CLAIM: Final = Statement(
 )
 """Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse.
 What a person discarded is not stored by a delivery that comes later. Nor does a message get a second row beside one whose
-message_id is spelled otherwise: RESPELL comes first. Of several at once one wins (docs/aws-facts.md#one-claim-wins)."""
+message_id is spelled otherwise, or that has none: RESPELL and ADOPT come first. Of several at once one wins (docs/aws-facts.md#one-claim-wins)."""
 
 RESPELL: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s::text
     WHERE id = (SELECT id FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(other_spellings)s) LIMIT 1)
         AND NOT EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s::text)
 """
+
+_UNCLEAR: Final[LiteralString] = """
+    reply_state = CASE WHEN status <> 'completed' AND message_id IS NULL AND %(answers)s THEN 'unknown'
+        ELSE reply_state END,
+    reply_error = CASE WHEN status <> 'completed' AND message_id IS NULL AND %(answers)s
+        THEN 'begun by the SQS version, which may have answered it' ELSE reply_error END
+"""
+"""Nobody knows how far that came, and Twilio takes the same reply twice (docs/aws-facts.md#sending-twice)."""
+
+_ADOPT: Final[LiteralString] = "UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s::text,"
+_OLD_ROW: Final[LiteralString] = """
+    WHERE message_id IS NULL
+        AND id = (
+            SELECT id FROM b2b_pilot_user_submissions
+            WHERE message_sid = %(old_sid)s::text AND message_id IS NULL AND NOT test
+            ORDER BY status <> 'completed', id
+            LIMIT 1
+        )
+        AND NOT EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s::text)
+"""
+ADOPT: Final[LiteralString] = _ADOPT + _UNCLEAR + _OLD_ROW
+"""The row that the SQS version made of the message. Where that made two, the finished one counts."""
 
 COMPLETE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
@@ -266,9 +292,7 @@ TAKE_FOR_REPUBLICATION: Final = Statement(
 )
 """A mark that stays would keep the delivery from being stored."""
 
-IDENTIFY: Final[LiteralString] = """
-    UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s
-"""
+IDENTIFY: Final[LiteralString] = _ADOPT + _UNCLEAR + " WHERE id = %(id)s"
 
 ABANDON: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.document import json_object
+from b2bpilot.pipeline.old_message import old_message
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class QueueRecord:
     body: str = field(repr=False)
     receive_count: int
     queue_arn: str
+    sent_at: datetime | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of SQS, as Lambda spells them: {name: {"dataType", "stringValue"}}. Only what was delivered raw has any."""
 
@@ -43,8 +46,11 @@ def queue_records(event: Mapping[str, Any]) -> list[QueueRecord]:
     return [_record(record) for record in event["Records"]]
 
 
-def delivery_in(record: QueueRecord) -> Delivery:
-    """Return the message that the record carries, in SNS's envelope or raw. Raises MessageUnreadable."""
+def delivery_in(record: QueueRecord, *, old_queue_arn: str | None = None) -> Delivery:
+    """Return the message that the record carries: in SNS's envelope or raw, or as the SQS version wrote it into its own queue.
+    Raises MessageUnreadable."""
+    if record.queue_arn == old_queue_arn:
+        return _as_it_was(record)
     document = json_object(record.body)
     notification = document if document.get("Type") == "Notification" else _as_notification(record)
     (delivery,) = deliveries({"Records": [{"Sns": notification}]})
@@ -55,6 +61,7 @@ def failed_of(
     records: list[QueueRecord],
     process: Callable[[Delivery], DeliveryOutcome],
     *,
+    old_queue_arn: str | None = None,
     has_time: Callable[[], bool],
 ) -> list[QueueRecord]:
     """Process each record; return those that must stay in the queue, because a success deletes them
@@ -63,12 +70,14 @@ def failed_of(
     "Another run is at work on it" is a failure here: that run may be dead, and its own message deleted. What is not begun for
     want of time is one, too.
     """
-    return [record for record in records if not (has_time() and _is_done(record, process))]
+    return [record for record in records if not (has_time() and _is_done(record, process, old_queue_arn))]
 
 
-def _is_done(record: QueueRecord, process: Callable[[Delivery], DeliveryOutcome]) -> bool:
+def _is_done(
+    record: QueueRecord, process: Callable[[Delivery], DeliveryOutcome], old_queue_arn: str | None
+) -> bool:
     try:
-        delivery = delivery_in(record)
+        delivery = delivery_in(record, old_queue_arn=old_queue_arn)
         return process(delivery) is not DeliveryOutcome.IN_PROGRESS
     except Exception as exc:  # noqa: BLE001  # one record's failure, whatever it is, must not become that of the others
         logger.error(  # noqa: TRY400  # what failed after the claim is in a line of its own, with its message
@@ -87,15 +96,30 @@ def _record(record: object) -> QueueRecord:
     if not isinstance(record, dict) or not isinstance(name := record.get("messageId"), str) or not name:
         raise MessageUnreadable("a record of the queue has no messageId")
     system, attributes = record.get("attributes"), record.get("messageAttributes")
-    count = str(system.get("ApproximateReceiveCount", "")) if isinstance(system, dict) else ""
+    system = system if isinstance(system, dict) else {}
+    count = str(system.get("ApproximateReceiveCount", ""))
     return QueueRecord(
         queue_message_id=name,
         receipt_handle=str(record.get("receiptHandle") or ""),
         body=body if isinstance(body := record.get("body"), str) else "",
         receive_count=int(count) if count.isascii() and count.isdigit() and len(count) < 9 else 1,  # noqa: PLR2004
         queue_arn=str(record.get("eventSourceARN") or ""),
+        sent_at=_moment(str(system.get("SentTimestamp", ""))),
         attributes=attributes if isinstance(attributes, dict) else {},
     )
+
+
+def _moment(milliseconds: str) -> datetime | None:
+    if not (milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= 14):  # noqa: PLR2004  # the year 5138
+        return None
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _as_it_was(record: QueueRecord) -> Delivery:
+    if record.sent_at is None:
+        raise MessageUnreadable("a record of the old queue does not say when it was sent")
+    message = old_message(record.body, sent_at=record.sent_at)
+    return Delivery(message=message, sns_message_id="", published_at=record.sent_at)
 
 
 def _as_notification(record: QueueRecord) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class StaleRules:
     stale_after: timedelta
     reserve: Reserve
     batch: int = BATCH
+    answers: bool = True
+    """Whether the processor sends replies."""
 
     @property
     def held_for(self) -> timedelta:
@@ -76,15 +78,13 @@ def republish_stale(
     stale_after = rules.stale_after
     with database.lock_stale(stale_after=stale_after, held_for=rules.held_for, batch=rules.batch) as rows:
         for row in rows:
-            message, report = _take(row, report, stale_after=stale_after)
+            message, report = _take(row, report, rules)
             messages += [message] if message else []
     report = _publish_all(messages, publish, database, rules=rules, report=report, has_answered=has_answered)
     return replace(report, backlog=database.count_stale(stale_after=stale_after))
 
 
-def _take(
-    row: StaleRow, report: StaleReport, *, stale_after: timedelta
-) -> tuple[PilotMessage | None, StaleReport]:
+def _take(row: StaleRow, report: StaleReport, rules: StaleRules) -> tuple[PilotMessage | None, StaleReport]:
     """Write to one row what this run makes of it; return the message to publish, if any. A row that cannot be read stops
     no other."""
     submission = row.submission
@@ -100,13 +100,13 @@ def _take(
         report = replace(report, unreadable=report.unreadable + 1)
         return _abandon(row, f"it cannot be published again: {exc}", report)
     if submission.message_id != message_id:
-        if not row.identify(message_id):
+        if not row.identify(message_id, answers=rules.answers):
             return _abandon(row, f"the same message is stored as {message_id}", report)
         report = replace(report, identified=report.identified + 1)
     if submission.republished_at is not None:
         error = submission.last_error or "no error recorded"
         return _abandon(row, f"published again once, and not completed since: {error}", report)
-    row.count_attempt(back_off=back_off(submission.stale_attempts, longest=stale_after))
+    row.count_attempt(back_off=back_off(submission.stale_attempts, longest=rules.stale_after))
     return message, report
 
 

@@ -20,11 +20,12 @@ class StaleRow:
         self._connection = connection
         self.submission = submission
 
-    def identify(self, message_id: str) -> bool:
-        """Give a row its message_id, or the canonical spelling of it; False when another row is that message already."""
+    def identify(self, message_id: str, *, answers: bool) -> bool:
+        """Give a row its message_id, or the canonical spelling of it; False when another row is that message already. Where
+        the processor `answers`, whether the SQS version answered its own row already stays unknown."""
         try:
             with self._connection.transaction():
-                self._write(queries.IDENTIFY, {"message_id": message_id})
+                self._write(queries.IDENTIFY, {"message_id": message_id, "answers": answers})
         except psycopg.errors.UniqueViolation:
             return False
         return True

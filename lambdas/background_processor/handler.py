@@ -14,7 +14,7 @@ from b2bpilot.errors import DatabaseUnreachable, PilotError, SettingsInvalid
 from b2bpilot.pipeline.authorities import dsn_of
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery, deliveries
-from b2bpilot.pipeline.lease import LONGEST_LEASE, lease, queue_pause
+from b2bpilot.pipeline.lease import LONGEST_LEASE, QUEUE_TRIES, lease, queue_pause
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.queued import QueueRecord, failed_of, is_from_queue, queue_records
@@ -80,6 +80,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     failed = failed_of(
         queue_records(event),
         lambda delivery: _process(delivery, context),
+        old_queue_arn=_old_queue_arn(),
         has_time=lambda: _remaining(context) >= LONGEST_LEASE,
     )
     if failed:
@@ -90,10 +91,21 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 def _process(delivery: Delivery, context: Context) -> DeliveryOutcome:
     try:
         held = lease(remaining=_remaining(context), longest=_settings().longest_lease)
-        return process(delivery, database=_database(), replier=_replier(), lease=held)
+        return process(
+            delivery,
+            database=_database(),
+            replier=_replier(),
+            lease=held,
+            adopts=_old_queue_arn() is not None,
+        )
     except (DatabaseUnreachable, SettingsInvalid, TokenRefused):
         end()
         raise
+
+
+def _old_queue_arn() -> str | None:
+    """The queue of the SQS version, while it is drained here."""
+    return environ.get("OLD_QUEUE_ARN") or None
 
 
 def _remaining(context: Context) -> timedelta:
@@ -102,12 +114,15 @@ def _remaining(context: Context) -> timedelta:
 
 def _show_again_soon(failed: list[QueueRecord]) -> None:
     """Make what failed visible again before the queue does, which waits as for a run that died. Whether that was to be had
-    changes nothing of what failed."""
+    changes nothing of what failed. An old queue may have more tries than ours: none of them comes without a pause."""
     from b2bpilot.aws.message_queue import MessageQueue
 
     try:
         longest = _settings().longest_lease
-        pauses = [(one.receipt_handle, queue_pause(one.receive_count, longest=longest)) for one in failed]
+        most = QUEUE_TRIES - 1 if failed[0].queue_arn == _old_queue_arn() else QUEUE_TRIES
+        pauses = [
+            (one.receipt_handle, queue_pause(min(one.receive_count, most), longest=longest)) for one in failed
+        ]
         MessageQueue.connect(failed[0].queue_arn).hide(pauses)
     except PilotError as exc:
         logger.warning(

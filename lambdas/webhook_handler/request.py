@@ -14,7 +14,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from b2bpilot.errors import MessageUnreadable
-from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, message_id_of, parse_message_id
+from b2bpilot.pipeline.message import (
+    PilotMessage,
+    Source,
+    message_id_for,
+    message_id_of,
+    parse_message_id,
+    sid_in,
+)
 from b2bpilot.pipeline.priority import priority_of
 from b2bpilot.pipeline.several_values import parameters
 from b2bpilot.pipeline.status_callback import reported_state
@@ -29,7 +36,6 @@ from lambdas.webhook_handler.config import WebhookConfig
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=")
 """Base64 of an HMAC-SHA1, or of an HMAC-SHA256: nothing else can be right, whatever the secret."""
 MAX_BODY_BYTES = 6 * 262_144
@@ -37,7 +43,6 @@ MAX_BODY_BYTES = 6 * 262_144
 them in the JSON of a request: what is larger can't be published, so nobody computes its signature."""
 MAX_FIELDS = 2_000
 """Twilio sends some forty. Each costs its work before anybody knows who sent it."""
-SID_FIELDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 
 
 class RejectedRequest(Exception):
@@ -223,8 +228,9 @@ def _from_twilio(
     params = parameters(pairs)
     if state := reported_state(params):
         return StatusCallback(params=params, state=state)
-    sid = _sid(params)
-    _require(bool(SID.fullmatch(sid)), HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
+    sid = sid_in(params)
+    if sid is None:
+        raise RejectedRequest(HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
     return PilotMessage(
         message_id=message_id_for(sid),
         source=Source.TWILIO,
@@ -236,15 +242,8 @@ def _from_twilio(
 
 def identity(params: Mapping[str, str]) -> dict[str, str | None]:
     """Return what log lines call the message with these parameters. Before they are verified it is only what they claim."""
-    sid = _sid(params)
-    if not SID.fullmatch(sid):
-        return {"message_id": None, "message_sid": None}
-    return {"message_id": message_id_for(sid), "message_sid": sid}
-
-
-def _sid(params: Mapping[str, str]) -> str:
-    """The older names say the same, where the newer one is missing."""
-    return next((params[name] for name in SID_FIELDS if params.get(name)), "")
+    sid = sid_in(params)
+    return {"message_id": message_id_for(sid) if sid else None, "message_sid": sid}
 
 
 def _text(value: object) -> str:

@@ -41,7 +41,7 @@ OUTPUTS = {
     "ProcessorFunctionName", "ExpressFunctionName", "ExpressSubscriptionArn", "ExpressReservedConcurrency", "HighPriorityNumbers",
     "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
     "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
-    "SubscriptionArn", "Delivery", "MessageQueueUrl", "MessageQueueArn", "MessageMappingId", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+    "SubscriptionArn", "Delivery", "MessageQueueUrl", "MessageQueueArn", "MessageMappingId", "OldQueueArn", "OldQueueMappingId", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
     "PairRegion",
 }  # fmt: skip
 
@@ -107,6 +107,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
         "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
         "HIGH_PRIORITY_NUMBERS", "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS", "OWN_QUEUE_ARN",
+        "OLD_QUEUE_ARN", "SENDS_REPLIES",
     }  # fmt: skip
 
 
@@ -210,6 +211,52 @@ def test_a_mode_is_its_subscriptions_and_whether_the_mapping_is_on(
     }
     for name in template["Resources"].keys() - about_it:
         assert found.resource(name) == other.resource(name), name
+
+
+def test_without_an_old_queue_there_is_no_trace_of_one(template: dict[str, Any]) -> None:
+    found = Evaluation(template)
+    resources = {name: found.resource(name) for name in template["Resources"]}
+    outputs = {
+        name for name, each in template["Outputs"].items() if found.holds(each.get("Condition", "InVpc"))
+    }
+    assert [name for name, each in resources.items() if "OldQueue" in json.dumps(each)] == []
+    assert [name for name in resources if name.startswith("OldQueue") and resources[name]] == []
+    assert "OLD_QUEUE_ARN" not in json.dumps(resources)
+    assert not any(name.startswith("OldQueue") for name in outputs)
+
+
+@pytest.mark.parametrize(("mode", "runs"), [("topic", "5"), ("topic-and-queue", 2), ("queue", 2)])
+def test_an_old_queue_is_drained_by_the_processor_and_by_fewer_runs_than_its_reserve(
+    template: dict[str, Any], mode: str, runs: Any
+) -> None:
+    arn = "arn:aws:sqs:eu-west-1:123456789012:pilot-messages"
+    found = Evaluation(template, OldQueueArn=arn, Delivery=mode)
+    mapping = found.resource("OldQueueMapping")
+    assert mapping == {
+        "FunctionName": {"Ref": "BackgroundProcessorFunction"},
+        "EventSourceArn": arn,
+        "BatchSize": 10,
+        "ScalingConfig": {"MaximumConcurrency": runs},
+        "FunctionResponseTypes": [REPORTS],
+    }
+    take, decrypt = found.resource("OldQueuePolicy")["PolicyDocument"]["Statement"]
+    assert (set(take["Action"]), take["Resource"]) == (OF_THE_QUEUE, arn)
+    assert set(decrypt["Condition"]["StringEquals"]) == {"kms:ViaService"}
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:sqs:eu-west-1:123456789012:pilot.fifo",
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/pilot",
+        "arn:aws:sns:eu-west-1:123456789012:pilot",
+        "pilot",
+    ],
+)
+def test_what_is_no_standard_queues_arn_is_refused(template: dict[str, Any], arn: str) -> None:
+    pattern = template["Parameters"]["OldQueueArn"]["AllowedPattern"]
+    assert not re.fullmatch(pattern, arn)
+    assert re.fullmatch(pattern, "arn:aws-cn:sqs:cn-north-1:123456789012:pilot_Messages-1")
 
 
 def test_no_other_mode_can_be_given(template: dict[str, Any]) -> None:

@@ -195,3 +195,37 @@ def test_two_dead_letters_that_both_paths_left_of_one_message_make_one_row(
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT attempts FROM b2b_pilot_user_submissions").fetchall()
     assert rows == [(1,)]
+
+
+# ---- the queue of the SQS version ----
+
+
+def test_an_old_queue_is_drained_into_rows_and_what_nobody_can_read_stays_there(
+    queue: Queue, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its messages are those that today's webhook makes of the same parameters, so that nothing is stored twice."""
+    monkeypatch.setenv("OLD_QUEUE_ARN", queue.arn)
+    sent, new = message(), message()
+    assert processor.handler(sns_event(new), Context()) == {"outcomes": ["stored"]}
+    bodies = [queue_record(dict(one.params)) for one in (sent, new, sent)]
+    records = queue.receive(*bodies, queue_record("no JSON", receive_count=9))
+
+    assert named(processor.handler(queue_event(*records), Context())) == [records[3]["messageId"]]
+    assert statuses(database_url, sent.message_id, new.message_id) == [SubmissionStatus.COMPLETED] * 2
+    assert queue.visible() == 0, "however many tries the old queue has, none comes without a pause"
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT attempts FROM b2b_pilot_user_submissions").fetchall()
+    assert rows == [(1,), (1,)]
+
+
+def test_while_an_old_queue_is_drained_the_topic_knows_its_rows_too(
+    queue: Queue, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Around the cut-over Twilio may call both webhooks for one message."""
+    monkeypatch.setenv("OLD_QUEUE_ARN", queue.arn)
+    sent = message()
+    with psycopg.connect(database_url) as connection:
+        insert = "INSERT INTO b2b_pilot_user_submissions (message_sid, status) VALUES (%s, 'completed')"
+        connection.execute(insert, (sent.params["MessageSid"],))
+
+    assert processor.handler(sns_event(sent), Context()) == {"outcomes": ["duplicate"]}

@@ -69,17 +69,22 @@ def test_the_pair_is_in_another_region() -> None:
 DATABASE = {"DatabaseUrl": "postgresql://db.example/b2b"}
 
 
+@pytest.mark.parametrize("old_queue", ["", "arn:aws:sqs:eu-west-1:123456789012:pilot-messages"])
 @pytest.mark.parametrize("mode", ["topic", "topic-and-queue", "queue"])
 @pytest.mark.parametrize("at_once", TEMPLATE["Parameters"]["QueueConcurrency"]["AllowedValues"])
-def test_the_queue_takes_fewer_runs_than_the_processors_reserve(mode: str, at_once: int) -> None:
-    """All that may be given: 100 is the most that the queue may take."""
+def test_the_queues_take_fewer_runs_than_the_processors_reserve(
+    mode: str, at_once: int, old_queue: str
+) -> None:
+    """All that may be given: 100 is the most that a queue may take."""
+    taken = at_once + 2 if mode != "topic" and old_queue else at_once
     for reserve in ("", *map(str, range(1, 121)), "1000", "9999"):
         given = DATABASE | {
             "Delivery": mode,
             "QueueConcurrency": str(at_once),
             "ProcessorConcurrency": reserve,
+            "OldQueueArn": old_queue,
         }
         found = broken(TEMPLATE, given)
-        is_enough = mode == "topic" or (reserve != "" and int(reserve) > at_once)
+        is_enough = (mode == "topic" and not old_queue) or (reserve != "" and int(reserve) > taken)
         assert (found == []) is is_enough, (given, found)
         assert len(found) <= 1
