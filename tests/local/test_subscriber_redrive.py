@@ -257,7 +257,7 @@ def test_every_subscriber_s_dead_letters_are_listed_and_who_cannot_be_read_stops
         "Subscriber analytics:",
         "Subscriber archive: no dead letters",
     ]
-    assert "Subscriber archive: The dead-letter queue is empty." in err
+    assert "is empty" not in err, "said beside the name"
     assert "has no dead-letter queue" in err
     assert "b2bpilot dlq redrive -e local --subscriber analytics --group G1" in err
     listed = {one["subscriber"]: one for one in document["subscribers"]}

@@ -101,14 +101,16 @@ def nothing(found: DeadLetterListing) -> str:
     return "no dead letters match" if found.look.saw else "no dead letters were seen"
 
 
-def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
+def summary(
+    found: DeadLetterListing, selection: Selection, *, is_emptiness_told: bool = False
+) -> Iterator[Words]:
     """Return what is to be said about the look itself."""
     from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 
     look, groups = found.look, len(found.groups)
     seen = f"saw {look.saw:,} of about {dead_letters(look.about)}"
     if look.about == 0:
-        yield "The dead-letter queue is empty."
+        yield from () if is_emptiness_told else ("The dead-letter queue is empty.",)
     elif not look.found:
         yield f"No dead letters match ({seen})." if look.saw else f"No dead letters were seen ({seen})."
     elif look.counted == selection.limit:

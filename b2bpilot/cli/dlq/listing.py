@@ -93,7 +93,8 @@ def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False
     if name:
         pilot.output.lines([f"Subscriber {name}:{'' if found.groups else f' {group_view.nothing(found)}'}"])
     _show(pilot, found, now=pilot.now(), is_one_of_several=is_one_of_several)
-    for line in group_view.summary(found, selection):
+    is_told = bool(name) and pilot.output.format is Format.TABLE
+    for line in group_view.summary(found, selection, is_emptiness_told=is_told):
         pilot.output.notice(f"Subscriber {name}: " + line if name else line)
     if found.look.about == 0 and not name and pilot.knows_others:
         pilot.output.notice(
