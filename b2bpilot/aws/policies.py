@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePolicy:
-    """A policy's JSON text, None when there is none. With `exists` False the resource itself is gone."""
+    """A policy's JSON text, None when there is none. With `exists` False the resource itself is gone. `keeps_sns_out`: a queue's
+    key lets SNS send nothing, whatever the policy says."""
 
     exists: bool = True
     text: str | None = None
+    keeps_sns_out: bool = False
 
 
 def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
@@ -51,8 +53,9 @@ def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = 
 def queue_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
     """Return the policy of a queue. Raises AwsError."""
     client: SQSClient = where(access, arn).client("sqs", timeouts)
-    found = queue_at(client, arn)
-    return ResourcePolicy(text=found[1].policy) if found else ResourcePolicy(exists=False)
+    if (found := queue_at(client, arn)) is None:
+        return ResourcePolicy(exists=False)
+    return ResourcePolicy(text=found[1].policy, keeps_sns_out=found[1].keeps_sns_out)
 
 
 def where(access: AwsAccess, arn: str) -> AwsAccess:

@@ -29,5 +29,10 @@ def function_name(arn: str) -> str:
     return ":".join(arn.split(":")[:7])
 
 
+def is_fifo(arn: str) -> bool:
+    """Tell whether it is a FIFO queue's ARN: its name says so, and no other queue's may."""
+    return arn.endswith(".fifo")
+
+
 def _part(arn: str, place: int) -> str:
     return "".join(arn.split(":")[place : place + 1])

@@ -124,10 +124,23 @@ def staging(aws: None, database_url: str) -> Staging:
     sns.subscribe(
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
     )
+    admit_sns(queue_url, topic_arn)
     secret = json.dumps({"DATABASE_URL": database_url, "TWILIO_AUTH_TOKEN": "top secret token"})
     secret_arn = client("secretsmanager").create_secret(Name="b2b-pilot-staging", SecretString=secret)["ARN"]
     create_stack("staging", {**OUTPUTS, "TopicArn": topic_arn, "SecretArn": secret_arn})
     return Staging(topic_arn=topic_arn, secret_arn=secret_arn, queue_url=queue_url)
+
+
+def admit_sns(queue_url: str, topic_arn: str) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
 def create_stack(environment: str, outputs: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from b2bpilot.aws.stack import describe
 from b2bpilot.cli.output import Line, Output, Tone
 from b2bpilot.ops.verify.alarm_table import alarms_of
 from tests.aws_clients import client
-from tests.cli.conftest import Run, Staging
+from tests.cli.conftest import Run, Staging, admit_sns
 from tests.clock import StillClock
 
 ENV = ("-e", "staging", "--timeout", "60s")
@@ -62,7 +62,9 @@ def test_other_subscribers_are_one_row_with_who_is_unhealthy(run: Run, staging: 
     waiting = client("sqs").create_queue(QueueName="billing-b2b-pilot-staging-dlq")["QueueUrl"]
     for _ in range(12):
         client("sqs").send_message(QueueUrl=waiting, MessageBody="x")
-    client("sqs").create_queue(QueueName="billing-b2b-pilot-staging")
+    here = client("sqs").create_queue(QueueName="billing-b2b-pilot-staging")["QueueUrl"]
+    for url in (waiting, here):
+        admit_sns(url, staging.topic_arn)
     for name, dead_letters in (("billing", "billing-b2b-pilot-staging-dlq"), ("crm", "gone")):
         policy = {"deadLetterTargetArn": f"arn:aws:sqs:eu-west-1:123456789012:{dead_letters}"}
         client("sns").subscribe(
@@ -75,8 +77,13 @@ def test_other_subscribers_are_one_row_with_who_is_unhealthy(run: Run, staging: 
     document = run("status", *ENV, "-o", "json").document["status"]
     found = document["subscribers"]
     assert result.exit_code == 3
+    arn = "arn:aws:sqs:eu-west-1:123456789012"
+    gone = (
+        f"crm: {arn}:crm-b2b-pilot-staging does not exist, its dead-letter queue {arn}:gone does not exist: "
+        "what SNS cannot deliver is lost"
+    )
     assert [(one["gravity"], one["text"], one["command"]) for one in document["wrong"]] == [
-        ("stopped", "subscriber crm: its endpoint does not exist", "b2bpilot subscribers -e staging"),
+        ("stopped", f"subscriber {gone}", "b2bpilot subscribers -e staging"),
         (
             "waiting",
             "subscriber billing: 12 dead letters",
@@ -86,7 +93,7 @@ def test_other_subscribers_are_one_row_with_who_is_unhealthy(run: Run, staging: 
     named = {one["name"]: one for one in found}
 
     assert line_of(result.stdout, "subscribers") == (
-        "subscribers   4, 2 unhealthy (billing: 12 dead letters; crm: its endpoint does not exist)"
+        f"subscribers   4, 2 unhealthy (billing: 12 dead letters; {gone})"
     )
     assert sorted(named) == ["billing", "crm", "witness"]
     assert named["billing"]["dead_letters"] == 12

@@ -16,7 +16,7 @@ from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.subscribers.activity import FailedRuns
 from b2bpilot.ops.subscribers.discovery import SubscriberKind
 from tests.aws_clients import client
-from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, admit_sns
 from tests.cli.golden_scenes import a_report, a_subscription
 
 PROCESSOR = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{OUTPUTS['ProcessorFunctionName']}"
@@ -29,18 +29,6 @@ def queue(staging: Staging) -> str:
     url = client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
     admit_sns(url, staging.topic_arn)
     return OUTPUTS["DeadLetterQueueArn"]
-
-
-def admit_sns(queue_url: str, topic_arn: str) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": "*",
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
 @pytest.fixture
@@ -95,7 +83,6 @@ def only(found: list[Any], protocol: str) -> Any:
 def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
     run: Run, staging: Staging, queue: str, processor: str
 ) -> None:
-    admit_sns(staging.queue_url, staging.topic_arn)
     subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
     result = run("subscribers", *ENV)
     assert result.exit_code == 0
@@ -108,7 +95,6 @@ def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
 def test_the_former_name_works_the_same_and_stands_in_no_help(
     run: Run, staging: Staging, queue: str, processor: str
 ) -> None:
-    admit_sns(staging.queue_url, staging.topic_arn)
     subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
 
     assert run("subscriptions", *ENV).stdout == run("subscribers", *ENV).stdout
@@ -377,6 +363,44 @@ def test_coverage_finds_the_corner_that_a_filter_drops(run: Run, staging: Stagin
     assert (len(found.document["kinds"]), len(missed)) == (82, 32)
     assert all(one["receives"]["witness"] for one in missed)
     assert run("subscribers", "--coverage", "test", *ENV).exit_code == 2
+
+
+KEY = {"KmsMasterKeyId": "alias/aws/sqs"}
+REFUSES = "is encrypted with alias/aws/sqs, which SNS may not use"
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "kind"),
+    [
+        (None, "", None),
+        (("billing", KEY), f"billing {REFUSES}", "subscriber_gets_nothing"),
+        (("billing", {"Policy": ""}), "does not let SNS send to it", "subscriber_gets_nothing"),
+        (("billing-dlq", KEY), f"billing-dlq {REFUSES}: what SNS cannot", "subscriber_loses"),
+        (("billing-dlq", {"Policy": ""}), "billing-dlq does not let SNS send to it", "subscriber_loses"),
+    ],
+)
+def test_who_can_receive_is_judged_alike_by_subscribers_and_status(
+    run: Run, staging: Staging, change: tuple[str, dict[str, str]] | None, told: str, kind: str | None
+) -> None:
+    """`verify` judges by the same: tests/local/test_verify_subscribers.py."""
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}"
+    urls = {one: client("sqs").create_queue(QueueName=one)["QueueUrl"] for one in ("billing", "billing-dlq")}
+    for url in urls.values():
+        admit_sns(url, staging.topic_arn)
+    subscribe(staging, "sqs", f"{arn}:billing", RedrivePolicy={"deadLetterTargetArn": f"{arn}:billing-dlq"})
+    if change:
+        client("sqs").set_queue_attributes(QueueUrl=urls[change[0]], Attributes=change[1])
+
+    listed = run("subscribers", *ENV, "-o", "json").document["subscriptions"]
+    status = run("status", *ENV, "--timeout", "60s", "-o", "json").document["status"]
+
+    (one,) = [one for one in listed if one["name"] == "billing"]
+    (state,) = [one for one in status["subscribers"] if one["name"] == "billing"]
+    assert (one["verdict"] == "unhealthy", state["problem"] is not None) == (bool(told),) * 2
+    assert told in str(one["problems"])
+    assert told in str(state["problem"])
+    wrong = [one["kind"] for one in status["wrong"] if "billing" in one["text"]]
+    assert wrong == ([kind] if kind else [])
 
 
 def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, staging: Staging) -> None:

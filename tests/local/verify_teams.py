@@ -237,10 +237,6 @@ def key_of_aws(name: str) -> Act:
     return lambda teams: teams.change_queue(name, KmsMasterKeyId="alias/aws/sqs")
 
 
-def no_key(name: str) -> Act:
-    return lambda teams: teams.change_queue(name, KmsMasterKeyId="")
-
-
 def unsubscribe(teams: Teams) -> None:
     teams.unsubscribe_last()
 
@@ -272,11 +268,12 @@ def one_consumer(teams: Teams) -> None:
 
 
 WRONG = (
-    Wrong("B2B181", "-local is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(BILLING), no_key(BILLING), fixed=False),
-    Wrong("B2B185", "-dlq is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(f"{BILLING}-dlq"), no_key(f"{BILLING}-dlq"), fixed=False),
-    Wrong("B2B180", "orders.fifo is a FIFO queue, and SNS delivers", queue_subscribed("orders.fifo", FifoQueue="true"), unsubscribe, fixed=False),
-    Wrong("B2B180", "never-made: arn:aws:lambda:us-east-1:000000000001:function:never-made does not exist", gone("lambda", "never-made"), unsubscribe, fixed=False),
-    Wrong("B2B180", "never-made: arn:aws:sqs:us-east-1:000000000001:never-made does not exist", gone("sqs", "never-made"), unsubscribe, fixed=False),
+    Wrong("B2B181", "-local is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(BILLING)),
+    Wrong("B2B185", "-dlq is encrypted with alias/aws/sqs, which SNS may not use", key_of_aws(f"{BILLING}-dlq")),
+    Wrong("B2B185", f"{BILLING}-dlq does not exist: what fails is lost", lambda t: t.aws("sqs").delete_queue(QueueUrl=t.aws("sqs").get_queue_url(QueueName=f"{BILLING}-dlq")["QueueUrl"])),
+    Wrong("B2B180", "orders.fifo is a FIFO queue, and SNS delivers", queue_subscribed("orders.fifo", FifoQueue="true")),
+    Wrong("B2B180", "never-made: arn:aws:lambda:us-east-1:000000000001:function:never-made does not exist", gone("lambda", "never-made")),
+    Wrong("B2B180", "never-made: arn:aws:sqs:us-east-1:000000000001:never-made does not exist", gone("sqs", "never-made")),
     Wrong("B2B184", f"analytics: {{queue}}:{ANALYTICS}-dlq is the dead-letter queue of copy, too; copy: ", dead_letters_of(f"{ANALYTICS}-dlq", "copy"), unsubscribe, fixed=False),
     Wrong("B2B184", "silent: neither its subscription nor its queue has a dead-letter queue", without_any("silent"), unsubscribe, fixed=False),
     Wrong("B2B188", "billing: 2 functions read its queue, and each gets a part: ", two_consumers, one_consumer, fixed=False),

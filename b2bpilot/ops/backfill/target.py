@@ -7,8 +7,7 @@ from b2bpilot.errors import Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.coverage import coverage
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-from b2bpilot.ops.subscribers.naming import is_fifo
-from b2bpilot.pipeline.arn import account_of
+from b2bpilot.pipeline.arn import account_of, is_fifo
 
 
 def require_fillable(found: Subscriber, environment: Environment) -> None:

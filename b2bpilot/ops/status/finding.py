@@ -59,6 +59,8 @@ class Kind(IntEnum):
     SUBSCRIBER_GETS_NOTHING = 29
     """One beside the processor, which stores all the same."""
     SUBSCRIBER_DEAD_LETTERS = 30
+    SUBSCRIBER_LOSES = 31
+    """What SNS cannot deliver to it: no dead letter of it can be written."""
 
 
 _OF_FAILED_RUNS = frozenset(

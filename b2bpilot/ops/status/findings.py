@@ -128,24 +128,31 @@ def _missing(absence: Absence, reading: Reading) -> Iterator[Finding]:
 
 def _subscribers(others: Iterable[SubscriberState], reading: Reading) -> Iterator[Finding]:
     for one in others:
+        if not one.problem:
+            continue
         listing = our_command("dlq", "list", "--subscriber", one.name)
-        if not one.is_reachable:
-            yield Finding(
-                kind=Kind.SUBSCRIBER_GETS_NOTHING,
-                gravity=Gravity.STOPPED,
-                text=f"subscriber {one.name}: {one.problem}",
-                command=our_command("subscribers"),
-                last=Seen.at(reading.at),
-                then=listing if one.dead_letters else None,
-            )
-        elif one.problem:
-            yield Finding(
-                kind=Kind.SUBSCRIBER_DEAD_LETTERS,
-                gravity=Gravity.WAITING,
-                text=f"subscriber {one.name}: {one.problem}",
-                command=listing,
-                last=Seen.at(reading.at),
-            )
+        is_told_there = not one.is_reachable or one.is_losing
+        yield Finding(
+            kind=_kind(one),
+            gravity=_GRAVITY[_kind(one)],
+            text=f"subscriber {one.name}: {one.problem}",
+            command=our_command("subscribers") if is_told_there else listing,
+            last=Seen.at(reading.at),
+            then=listing if is_told_there and one.dead_letters else None,
+        )
+
+
+def _kind(one: SubscriberState) -> Kind:
+    if not one.is_reachable:
+        return Kind.SUBSCRIBER_GETS_NOTHING
+    return Kind.SUBSCRIBER_LOSES if one.is_losing else Kind.SUBSCRIBER_DEAD_LETTERS
+
+
+_GRAVITY = {
+    Kind.SUBSCRIBER_GETS_NOTHING: Gravity.STOPPED,
+    Kind.SUBSCRIBER_LOSES: Gravity.NOTICE,
+    Kind.SUBSCRIBER_DEAD_LETTERS: Gravity.WAITING,
+}
 
 
 def _dead_letters(dead_letters: DeadLetters, reading: Reading) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The topic's other subscribers, as far as a glance goes: can each be reached, and how many dead letters wait for its owner?"""
+"""The topic's other subscribers, can each be reached, and how many dead letters wait for its owner?"""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.activity import backlog
 from b2bpilot.ops.subscribers.discovery import Subscriber, others_among
-from b2bpilot.ops.subscribers.filter_limits import filter_problems
 from b2bpilot.ops.subscribers.missing import Absence, absence, importing_stacks
+from b2bpilot.ops.subscribers.topic_report import judged
 from b2bpilot.plural import many
 
 
@@ -26,6 +26,7 @@ class SubscriberState:
     name: str
     dead_letters: int | None = None
     is_reachable: bool = True
+    is_losing: bool = False
     problem: str | None = None
     doubt: str | None = None
 
@@ -42,21 +43,18 @@ def other_subscribers(
 
 def _state(subscriber: Subscriber, environment: Environment, timeouts: Timeouts) -> SubscriberState:
     waiting = backlog(subscriber, environment, timeouts=timeouts)
-    problems = []
-    if subscriber.subscription.confirmed is False:
-        problems.append("not confirmed")
-    if subscriber.exists is False:
-        problems.append("its endpoint does not exist")
-    problems += [f"its filter policy: {problem}" for problem in filter_problems(subscriber.subscription)]
-    is_reachable = not problems
+    report = judged(subscriber.subscription, environment, timeouts=timeouts)
+    problems = [one.text for one in report.problems]
+    doubts = [one.text for one in report.doubts] + ([waiting.error] if waiting.error else [])
     if waiting.dead_letters:
         problems.append(many(waiting.dead_letters, "dead letter"))
     return SubscriberState(
         name=subscriber.name,
         dead_letters=waiting.dead_letters,
-        is_reachable=is_reachable,
+        is_reachable=report.is_reachable,
+        is_losing=report.is_losing,
         problem=", ".join(problems) or None,
-        doubt=waiting.error,
+        doubt="; ".join(doubts) or None,
     )
 
 

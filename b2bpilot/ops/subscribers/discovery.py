@@ -22,14 +22,13 @@ from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
 from b2bpilot.ops.subscribers.health import T, is_processor_s
 from b2bpilot.ops.subscribers.names import suffix
 from b2bpilot.ops.subscribers.naming import (
-    is_fifo,
     names_among,
     one_of,
     others_named,
     resource_name,
     short_name,
 )
-from b2bpilot.pipeline.arn import account_of, function_name, region_of, service_of
+from b2bpilot.pipeline.arn import account_of, function_name, is_fifo, region_of, service_of
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 

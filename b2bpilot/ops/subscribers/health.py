@@ -13,6 +13,7 @@ from b2bpilot.aws.subscriptions import Listed, Subscription
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 from b2bpilot.ops.subscribers.filter_limits import filter_problems
+from b2bpilot.ops.subscribers.permission import Permission, PermissionReading
 from b2bpilot.pipeline.arn import account_of, function_name
 
 T = TypeVar("T", Listed, Subscription)
@@ -23,25 +24,6 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
     """Something that decides could not be looked at."""
-
-
-class Permission(StrEnum):
-    """Whether the policy of an endpoint, or of a dead-letter queue, lets SNS in from this topic."""
-
-    GRANTED = "granted"
-    MISSING = "missing"
-    ENDPOINT_GONE = "endpoint gone"
-    UNKNOWN = "unknown"
-    NOT_NEEDED = "not needed"
-    """Only functions and queues have such policies."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionReading:
-    """A permission, and why it is unknown."""
-
-    permission: Permission
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +41,8 @@ class SubscriptionReport:
     subscription: Subscription
     is_processor: bool
     permission: Permission
+    is_reachable: bool = True
+    """Whether anything that is published can reach it, as far as it is known."""
     is_losing: bool = False
     """Whether SNS can write no dead letter of it, so that what it cannot deliver is nowhere."""
     problems: tuple[Reason, ...]
@@ -81,11 +65,9 @@ def report(
 ) -> SubscriptionReport:
     """Report on a subscription. `endpoint` and `redrive` say whether its endpoint and its dead-letter queue let SNS in."""
     is_processor = is_processor_s(subscription, stack)
-    problems = [
-        *_unconfirmed(subscription),
-        *_no_permission(subscription, endpoint),
-        *_redrive_refused(subscription, redrive),
-    ]
+    unreached = [*_unconfirmed(subscription), *_no_permission(subscription, endpoint)]
+    refused = list(_redrive_refused(subscription, redrive))
+    problems = [*unreached, *refused]
     doubts = [*_unreadable(subscription), *_unknown_permissions(endpoint, redrive)]
     remarks = list(_remarks(subscription, stack))
     if is_processor:
@@ -93,14 +75,16 @@ def report(
         problems += _losing(subscription, found)
         doubts += _doubtful(subscription, found)
     else:
-        problems += _wrong_filter(subscription)
+        wrong = list(_wrong_filter(subscription))
+        unreached, problems = [*unreached, *wrong], [*problems, *wrong]
     if subscription.redrive_policy is None and subscription.attributes_error is None:
         (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
     return SubscriptionReport(
         subscription=subscription,
         is_processor=is_processor,
         permission=endpoint.permission,
-        is_losing=any(True for _ in _redrive_refused(subscription, redrive)),
+        is_reachable=not unreached,
+        is_losing=bool(refused),
         problems=tuple(problems),
         doubts=tuple(doubts),
         remarks=tuple(remarks),
@@ -138,6 +122,8 @@ def _unconfirmed(subscription: Subscription) -> Iterator[Reason]:
 def _no_permission(subscription: Subscription, endpoint: PermissionReading) -> Iterator[Reason]:
     if endpoint.permission is Permission.ENDPOINT_GONE:
         yield Reason(text=f"{subscription.endpoint} does not exist")
+    if endpoint.permission is Permission.REFUSED:
+        yield Reason(text=f"{subscription.endpoint} {endpoint.error}")
     if endpoint.permission is not Permission.MISSING:
         return
     if subscription.protocol != "lambda":
@@ -152,13 +138,18 @@ def _no_permission(subscription: Subscription, endpoint: PermissionReading) -> I
 
 
 def _redrive_refused(subscription: Subscription, redrive: PermissionReading) -> Iterator[Reason]:
-    if redrive.permission in (Permission.MISSING, Permission.ENDPOINT_GONE):
-        is_gone = redrive.permission is Permission.ENDPOINT_GONE
-        what = "does not exist" if is_gone else "does not let SNS send to it from this topic"
-        yield Reason(
-            text=f"its dead-letter queue {subscription.redrive_target_arn} {what}: "
-            "what SNS cannot deliver is lost"
-        )
+    match redrive.permission:
+        case Permission.ENDPOINT_GONE:
+            what = "does not exist"
+        case Permission.MISSING:
+            what = "does not let SNS send to it from this topic"
+        case Permission.REFUSED:
+            what = redrive.error
+        case _:
+            return
+    yield Reason(
+        text=f"its dead-letter queue {subscription.redrive_target_arn} {what}: what SNS cannot deliver is lost"
+    )
 
 
 def _unreadable(subscription: Subscription) -> Iterator[Reason]:

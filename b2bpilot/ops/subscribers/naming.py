@@ -23,11 +23,6 @@ def resource_name(endpoint: str) -> str:
     return name_of(function_name(endpoint)) if endpoint.startswith("arn:") else endpoint
 
 
-def is_fifo(arn: str) -> bool:
-    """Tell whether it is a FIFO queue's ARN: its name says so, and no other queue's may."""
-    return arn.endswith(".fifo")
-
-
 def short_name(endpoint: str, environment: str) -> str:
     """Return the name that `subscribers new` gave, or the resource's own (docs/decisions/0038-subscribers.md)."""
     return resource_name(endpoint).removesuffix(suffix(environment))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from b2bpilot.advice import Command, our_command
 from b2bpilot.aws.metrics import Metric, read, total
-from b2bpilot.aws.policies import ResourcePolicy, function_policy, queue_policy
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import AwsError
@@ -23,18 +22,16 @@ from b2bpilot.ops.subscribers.activity import (
     dated,
     failed_runs,
 )
-from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.subscribers.discovery import Subscriber, subscribers_of
 from b2bpilot.ops.subscribers.health import (
     Health,
-    Permission,
-    PermissionReading,
     Reason,
     SubscriptionReport,
     health_of,
     report,
 )
 from b2bpilot.ops.subscribers.missing import Absence, ImportingStack, absence, importing_stacks
+from b2bpilot.ops.subscribers.permission import read_permission
 from b2bpilot.pipeline.arn import name_of
 from b2bpilot.plural import many
 
@@ -50,10 +47,6 @@ COUNTED = {
     "filtered_out": "NumberOfNotificationsFilteredOut",
     "redriven": "NumberOfNotificationsRedrivenToDlq",
     "redrive_failed": "NumberOfNotificationsFailedToRedriveToDlq",
-}
-READERS: Mapping[str, tuple[Callable[..., ResourcePolicy], str]] = {
-    "lambda": (function_policy, "lambda:InvokeFunction"),
-    "sqs": (queue_policy, "sqs:SendMessage"),
 }
 
 
@@ -177,39 +170,17 @@ def _absence(
 def judged(
     subscription: Subscription, environment: Environment, *, timeouts: Timeouts = TIMEOUTS
 ) -> SubscriptionReport:
-    """Report on one subscription: what `subscribers` and `verify` say of it is the same."""
+    """Report on one subscription: what `subscribers`, `status` and `verify` say of it is the same."""
     access, topic_arn = environment.access, subscription.topic_arn or environment.stack.topic_arn
     target = subscription.redrive_target_arn
     return report(
         subscription,
         environment.stack,
-        endpoint=_read_permission(subscription.protocol, subscription.endpoint, access, topic_arn, timeouts),
-        redrive=_read_permission("sqs" if target else "", target or "", access, topic_arn, timeouts),
+        endpoint=read_permission(
+            subscription.endpoint, subscription.protocol, topic_arn, access, timeouts=timeouts
+        ),
+        redrive=read_permission(target or "", "sqs" if target else "", topic_arn, access, timeouts=timeouts),
     )
-
-
-def _read_permission(
-    protocol: str, arn: str, access: AwsAccess, topic_arn: str, timeouts: Timeouts
-) -> PermissionReading:
-    """An endpoint that is no function and no queue has no policy; whether it answers, SNS alone knows."""
-    if protocol not in READERS:
-        return PermissionReading(permission=Permission.NOT_NEEDED)
-    read_policy, action = READERS[protocol]
-    try:
-        policy = read_policy(access, arn, timeouts=timeouts)
-    except AwsError as exc:
-        return PermissionReading(permission=Permission.UNKNOWN, error=str(exc))
-    if not policy.exists:
-        return PermissionReading(permission=Permission.ENDPOINT_GONE)
-    match admits(policy.text, action=action, topic_arn=topic_arn, endpoint_arn=arn):
-        case True:
-            return PermissionReading(permission=Permission.GRANTED)
-        case False:
-            return PermissionReading(permission=Permission.MISSING)
-        case None:
-            return PermissionReading(
-                permission=Permission.UNKNOWN, error="its policy uses what this version does not know"
-            )
 
 
 def _counts(

@@ -152,7 +152,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (
         *STORY,
         *CAPACITY,
-        *SUBSCRIBER,
+        *ADMISSION,
         *IMPORTS,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",

@@ -23,6 +23,7 @@ from b2bpilot.ops.subscribers.missing import (
     importing_stacks,
 )
 from b2bpilot.ops.subscribers.naming import meanings
+from b2bpilot.ops.subscribers.permission import PermissionReading, ask_permission
 from b2bpilot.ops.verify.check import Answer, Severity, fails, holds, silent, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
 from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
@@ -255,12 +256,17 @@ def function(deployment: Deployment, arn: str) -> FunctionSettings | None:
     return found
 
 
-def admission_command(deployment: Deployment, queue_arn: str) -> str:
-    """Return the command that lets SNS send to a queue from this topic, and keeps what its policy says besides."""
-    found = queue(deployment, queue_arn)
-    if found is None:
-        return ""
-    url, attributes = found
+def permission_of(deployment: Deployment, arn: str, protocol: str) -> PermissionReading:
+    """Return whether SNS can deliver to it from the topic. Raises AwsError."""
+    found: PermissionReading = deployment.ask(
+        ("permission", arn),
+        lambda: ask_permission(arn, protocol, deployment.stack.topic_arn, shared(deployment)),
+    )
+    return found
+
+
+def admission(deployment: Deployment, queue_arn: str, policy: str | None) -> str:
+    """Return the policy of a queue with a statement that lets SNS send to it from this topic."""
     topic_arn = deployment.stack.topic_arn
     statement = {
         "Sid": "AllowTheTopic",
@@ -270,11 +276,27 @@ def admission_command(deployment: Deployment, queue_arn: str) -> str:
         "Resource": queue_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
     }
-    policy = document(with_statements(attributes.policy, [statement]))
+    return document(with_statements(policy, [statement]))
+
+
+def admission_command(deployment: Deployment, queue_arn: str) -> str:
+    """Return the command that lets SNS send to a queue from this topic, and keeps what its policy says besides."""
+    found = queue(deployment, queue_arn)
+    policy = admission(deployment, queue_arn, found[1].policy if found else None)
+    return _set_queue(deployment, queue_arn, Policy=policy)
+
+
+def without_key(deployment: Deployment, queue_arn: str) -> str:
+    """Return the command that encrypts a queue with SQS's own keys, which ask nobody, instead of one that keeps SNS out."""
+    return _set_queue(deployment, queue_arn, KmsMasterKeyId="", SqsManagedSseEnabled="true")
+
+
+def _set_queue(deployment: Deployment, queue_arn: str, **attributes: str) -> str:
+    found = queue(deployment, queue_arn)
     return aws(
-        "sqs", "set-queue-attributes", "--queue-url", url, "--attributes", document({"Policy": policy}),
+        "sqs", "set-queue-attributes", "--queue-url", found[0], "--attributes", document(attributes),
         *elsewhere(deployment, queue_arn),
-    )  # fmt: skip
+    ) if found else ""  # fmt: skip
 
 
 def elsewhere(deployment: Deployment, arn: str) -> tuple[str, ...]:

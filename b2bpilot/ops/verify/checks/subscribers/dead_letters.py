@@ -5,26 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from b2bpilot.aws.queue_attributes import KEY_OF_AWS, QueueAttributes
 from b2bpilot.aws.roles import may
-from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-from b2bpilot.ops.subscribers.naming import is_fifo, resource_name
+from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.ops.subscribers.permission import Permission
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
+from b2bpilot.ops.verify.checks.dead_letters.queue import RETENTION
 from b2bpilot.ops.verify.commands import aws, document, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import Grant, grant_command
 from b2bpilot.ops.verify.subscribers import (
     READ,
+    admission,
     admission_command,
     elsewhere,
     function,
     of_each,
     of_own_account,
     others,
+    permission_of,
     queue,
     readable,
+    without_key,
 )
+from b2bpilot.pipeline.arn import is_fifo, name_of
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -112,32 +116,42 @@ def _admits(deployment: Deployment, one: Subscriber) -> Answer:
         return unanswered("it has no dead-letter queue")
     for arn in one.dead_letter_queue_arns:
         if queue(deployment, arn) is None:
-            return fails(f"the dead-letter queue {arn} does not exist: what fails is lost", fix="")
+            return fails(
+                f"the dead-letter queue {arn} does not exist: what fails is lost",
+                fix=_create(deployment, arn),
+            )
     target = subscription.redrive_target_arn
     return _let_in(deployment, target) if target else unanswered("its subscription has no redrive policy")
 
 
+def _create(deployment: Deployment, arn: str) -> str:
+    """As `subscribers new` has it."""
+    attributes = {
+        "MessageRetentionPeriod": str(int(RETENTION.total_seconds())),
+        "Policy": admission(deployment, arn, None),
+    }
+    return aws(
+        "sqs", "create-queue", "--queue-name", name_of(arn), "--attributes", document(attributes),
+        *elsewhere(deployment, arn),
+    )  # fmt: skip
+
+
 def _let_in(deployment: Deployment, arn: str) -> Answer:
-    found, topic_arn = queue(deployment, arn), deployment.stack.topic_arn
-    policy = found[1].policy if found else None
-    match admits(policy, action="sqs:SendMessage", topic_arn=topic_arn, endpoint_arn=arn):
-        case True:
-            return _usable(arn, found[1]) if found else holds(arn)
-        case None:
-            return unanswered(f"the policy of {arn} uses what this version does not know")
-    return fails(
-        f"the policy of {arn} does not let SNS in from this topic: what it cannot deliver is lost",
-        fix=admission_command(deployment, arn),
-    )
-
-
-def _usable(arn: str, attributes: QueueAttributes) -> Answer:
-    if attributes.keeps_sns_out:
-        return fails(
-            f"{arn} is encrypted with {KEY_OF_AWS}, which SNS may not use: what it cannot deliver is lost",
-            fix="",
-        )
-    return holds(resource_name(arn))
+    found = permission_of(deployment, arn, "sqs")
+    match found.permission:
+        case Permission.MISSING:
+            return fails(
+                f"the policy of {arn} does not let SNS in from this topic: what it cannot deliver is lost",
+                fix=admission_command(deployment, arn),
+            )
+        case Permission.REFUSED if not is_fifo(arn):
+            return fails(
+                f"{arn} {found.error}: what it cannot deliver is lost", fix=without_key(deployment, arn)
+            )
+        case Permission.GRANTED:
+            return holds(resource_name(arn))
+        case _:
+            return unanswered(f"{arn}: {found.error or found.permission}")
 
 
 def _may_send(deployment: Deployment, one: Subscriber) -> Answer | None:

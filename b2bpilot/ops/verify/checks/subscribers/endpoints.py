@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from b2bpilot.aws.policies import function_policy
-from b2bpilot.aws.queue_attributes import KEY_OF_AWS
-from b2bpilot.ops.subscribers.admission import admits, principal_for
+from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
-from b2bpilot.ops.subscribers.naming import is_fifo, resource_name
+from b2bpilot.ops.subscribers.naming import resource_name
+from b2bpilot.ops.subscribers.permission import INVOKE, OF_FIFO, Permission
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.subscribers import (
     READ,
     admission_command,
@@ -20,23 +18,23 @@ from b2bpilot.ops.verify.subscribers import (
     of_each,
     of_own_account,
     out_of_reach,
-    queue,
+    permission_of,
+    without_key,
 )
-
-INVOKE, SEND = "lambda:InvokeFunction", "sqs:SendMessage"
+from b2bpilot.pipeline.arn import is_fifo
 
 
 def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
     endpoint = one.subscription.endpoint
     if one.kind is SubscriberKind.QUEUE and is_fifo(endpoint):
-        return fails(
-            f"{endpoint} is a FIFO queue, and SNS delivers from a standard topic to standard queues only",
-            fix="",
-        )
+        return fails(f"{endpoint} {OF_FIFO}", fix=_unsubscribe(one))
     if (answer := out_of_reach(deployment, one)) is not None:
         return answer
     if one.exists is False:
-        return fails(f"{endpoint} does not exist: SNS delivers nothing to it", fix="")
+        return fails(
+            f"{endpoint} does not exist: SNS delivers nothing to it. Deploy its stack again, or delete its subscription",
+            fix=_unsubscribe(one),
+        )
     if one.exists is None:
         return silent("; ".join(one.errors), may_change=True)
     return holds(f"{one.kind.value} {resource_name(endpoint)}")
@@ -44,32 +42,26 @@ def _is_there(deployment: Deployment, one: Subscriber) -> Answer | None:
 
 def _admits(deployment: Deployment, one: Subscriber) -> Answer:
     topic_arn, endpoint = deployment.stack.topic_arn, one.subscription.endpoint
+    found = permission_of(deployment, endpoint, one.subscription.protocol)
     is_queue = one.kind is SubscriberKind.QUEUE
-    if is_queue:
-        policy = _queue_policy(deployment, endpoint)
-    else:
-        policy = function_policy(shared(deployment), endpoint).text
-    match admits(policy, action=SEND if is_queue else INVOKE, topic_arn=topic_arn, endpoint_arn=endpoint):
-        case True if is_queue and _keeps_sns_out(deployment, endpoint):
-            return fails(f"{endpoint} is encrypted with {KEY_OF_AWS}, which SNS may not use", fix="")
-        case True:
+    match found.permission:
+        case Permission.MISSING:
+            return fails(
+                f"the policy of its {one.kind.value} does not let SNS in from this topic",
+                fix=admission_command(deployment, endpoint)
+                if is_queue
+                else _permission(deployment, endpoint),
+            )
+        case Permission.REFUSED if not is_fifo(endpoint):
+            return fails(f"{endpoint} {found.error}", fix=without_key(deployment, endpoint))
+        case Permission.GRANTED:
             return holds(f"its policy lets SNS in as {principal_for(topic_arn, endpoint)}")
-        case None:
-            return unanswered(f"the policy of its {one.kind.value} uses what this version does not know")
-    return fails(
-        f"the policy of its {one.kind.value} does not let SNS in from this topic",
-        fix=admission_command(deployment, endpoint) if is_queue else _permission(deployment, endpoint),
-    )
+        case _:
+            return unanswered(f"the {one.kind.value}: {found.error or found.permission}")
 
 
-def _queue_policy(deployment: Deployment, arn: str) -> str | None:
-    found = queue(deployment, arn)
-    return found[1].policy if found else None
-
-
-def _keeps_sns_out(deployment: Deployment, arn: str) -> bool:
-    found = queue(deployment, arn)
-    return found is not None and found[1].keeps_sns_out
+def _unsubscribe(one: Subscriber) -> str:
+    return aws("sns", "unsubscribe", "--subscription-arn", one.subscription.arn)
 
 
 def _permission(deployment: Deployment, endpoint: str) -> str:
