@@ -105,6 +105,25 @@ def test_the_former_name_works_the_same_and_stands_in_no_help(
     ]
 
 
+def test_the_two_ways_to_the_processor_are_told_apart_and_its_dead_letters_once(
+    run: Run, staging: Staging, queue: str, processor: str
+) -> None:
+    waiting = client("sqs").create_queue(QueueName=OUTPUTS["MessageQueueArn"].rpartition(":")[2])["QueueUrl"]
+    admit_sns(waiting, staging.topic_arn)
+    for protocol, endpoint in (("lambda", PROCESSOR), ("sqs", OUTPUTS["MessageQueueArn"])):
+        subscribe(staging, protocol, endpoint, RedrivePolicy={"deadLetterTargetArn": queue})
+    dead_letters = client("sqs").get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"]
+    client("sqs").send_message(QueueUrl=dead_letters, MessageBody="x")
+
+    result = run("subscribers", *ENV)
+
+    names = [line.split("  ")[1].strip() for line in result.stdout.splitlines() if "processor" in line]
+    assert names == ["processor", "processor, by its queue"]
+    assert result.stderr.count("1 dead letter waits for somebody") == 1
+    listed = run("subscribers", *ENV, "-o", "json").document["subscriptions"]
+    assert [one["name"] for one in listed if one["processor"]] == ["processor"] * 2
+
+
 @pytest.fixture
 def analytics(staging: Staging) -> str:
     """A subscriber's function with its own dead-letter queue for both senders; the queue's URL."""

@@ -116,9 +116,8 @@ def show(pilot: Pilot, found: TopicReport, access: AwsAccess) -> None:
         {"topic_24h": found.counts, **subscription_view.absence_fields(found.absence, access)},
         text=[*subscription_view.absent(found.absence, access), *subscription_view.counts(found)],
     )
-    for report in found.reports:
-        for line in subscription_view.reasons(report, access):
-            pilot.output.notice(line)
+    for line in subscription_view.reasons(found.reports, access):
+        pilot.output.notice(line)
 
 
 def try_message(

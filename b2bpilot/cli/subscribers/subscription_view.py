@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words
@@ -37,7 +37,7 @@ def row(found: SubscriberReport, access: AwsAccess) -> Row:
     return Row(
         fields=_identity(subscription)
         | {
-            "name": shown_name(subscriber),
+            "name": _name(subscriber),
             "kind": subscriber.kind.value,
             "owner": subscription.owner,
             "confirmed": subscription.confirmed,
@@ -68,12 +68,18 @@ def row(found: SubscriberReport, access: AwsAccess) -> Row:
     )
 
 
-def reasons(found: SubscriberReport, access: AwsAccess) -> Iterator[Words]:
-    """Return what speaks against a subscriber, each with the command that fixes it."""
-    for one in (*found.problems, *found.doubts, *found.report.remarks):
-        yield f"{shown_name(found.subscriber)}: {one.text}"
-        if one.command:
-            yield "  " + Toned(runnable(one.command, access), Tone.COMMAND)
+def reasons(reports: Sequence[SubscriberReport], access: AwsAccess) -> Iterator[Words]:
+    """Return what speaks against each subscriber, with the command that fixes it. What both ways to the processor have is told
+    once: its dead letters."""
+    told = set()
+    for found in reports:
+        for one in (*found.problems, *found.doubts, *found.report.remarks):
+            if (found.subscriber.name, one) in told:
+                continue
+            told.add((found.subscriber.name, one))
+            yield f"{shown_name(found.subscriber)}: {one.text}"
+            if one.command:
+                yield "  " + Toned(runnable(one.command, access), Tone.COMMAND)
 
 
 def absent(found: Absence, access: AwsAccess) -> Iterator[Words]:
@@ -110,7 +116,12 @@ def counts(topic_report: TopicReport) -> list[str]:
 
 
 def shown_name(subscriber: Subscriber) -> str:
-    """Return its short name; of an address or a URL what may be shown."""
+    """Return its short name, and of the processor by which of its two ways; of an address or a URL what may be shown."""
+    by_queue = subscriber.is_processor and subscriber.kind.value == "queue"
+    return f"{_name(subscriber)}, by its queue" if by_queue else _name(subscriber)
+
+
+def _name(subscriber: Subscriber) -> str:
     is_named = subscriber.subscription.endpoint.startswith("arn:")
     return subscriber.name if is_named else name(subscriber.subscription)
 
