@@ -15,6 +15,10 @@ from b2bpilot.errors import TimedOut, UsageError
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from b2bpilot.aws.queue_attributes import Counters
+    from b2bpilot.ops.delivery.old_queue import OldQueueReading
     from b2bpilot.ops.delivery.reading import DeliveryReading
 
 PAUSE_SECONDS = 10
@@ -132,17 +136,47 @@ def _fields(reading: DeliveryReading) -> dict[str, object]:
         "oldest_seconds": reading.oldest.total_seconds() if reading.oldest is not None else None,
         "dead_letters": reading.dead_letters.total,
         "changed_at": format_time(reading.change.at),
+        "old_queue": _old_fields(reading.old) if reading.old else None,
+    }
+
+
+def _old_fields(old: OldQueueReading) -> dict[str, object]:
+    return {
+        "arn": old.arn,
+        "mapping_id": old.mapping_id,
+        "mapping": str(old.mapping.state),
+        "waiting": old.queue.visible,
+        "in_flight": old.queue.hidden,
+        "oldest_seconds": old.oldest.total_seconds() if old.oldest is not None else None,
+        "dead_letter_queue": old.dead_letter_arn,
+        "dead_letters": old.dead_letters.total if old.dead_letters else None,
     }
 
 
 def _text(reading: DeliveryReading) -> list[Words]:
     is_by = {name: "subscribed" if name in reading.protocols else "-" for name in ("lambda", "sqs")}
-    oldest = "unknown" if reading.oldest is None else in_largest_unit(reading.oldest.total_seconds())
-    counts = f"about {reading.queue.visible:,} waiting, {reading.queue.hidden:,} in flight"
     return [
         f"mode           {reading.mode}",
         f"by the topic   {is_by['lambda']}",
         f"by the queue   {is_by['sqs']}; mapping {reading.mapping.state.lower()}, {reading.mapping.max_concurrency} runs at most",
-        f"in the queue   {counts}" + (f"; the oldest {oldest}" if reading.queue.total else ""),
+        f"in the queue   {_counted(reading.queue, reading.oldest)}",
         f"dead letters   about {reading.dead_letters.total:,}",
+        *(_old_text(reading.old) if reading.old else []),
     ]
+
+
+def _old_text(old: OldQueueReading) -> list[Words]:
+    letters = (
+        "it has no dead-letter queue" if old.dead_letters is None else f"about {old.dead_letters.total:,}"
+    )
+    return [
+        f"old queue      {old.name}; mapping {old.mapping_id} {old.mapping.state.lower()}",
+        f"in it          {_counted(old.queue, old.oldest)}",
+        f"given up there {letters}",
+    ]
+
+
+def _counted(queue: Counters, oldest: timedelta | None) -> str:
+    counts = f"about {queue.visible:,} waiting, {queue.hidden:,} in flight"
+    age = "unknown" if oldest is None else in_largest_unit(oldest.total_seconds())
+    return f"{counts}; the oldest {age}" if queue.total else counts

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading
-from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.aws.stack import StackChange, last_change
 from b2bpilot.aws.subscriptions import subscriptions
-from b2bpilot.errors import AwsError, Refused
+from b2bpilot.errors import Refused
+from b2bpilot.ops.delivery.old_queue import OldQueueReading, read_old_queue
+from b2bpilot.ops.delivery.queue_age import age_of_oldest
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscribers.health import processors
 from b2bpilot.pipeline.arn import name_of
-
-METRIC_LAG = timedelta(minutes=10)
-MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +32,8 @@ class DeliveryReading:
     dead_letters: Counters
     change: StackChange
     now: datetime
+    old: OldQueueReading | None = None
+    """The queue of the SQS version, while it is drained."""
 
     @property
     def since_change(self) -> timedelta:
@@ -56,26 +56,9 @@ def read_delivery(environment: Environment) -> DeliveryReading:
         protocols=frozenset(one.protocol for one in processors(found, stack)),
         mapping=EventSourceMapping.connect(stack.message_mapping_id, access=access).read(),
         queue=counters(client, stack.message_queue_url),
-        oldest=_oldest(environment),
+        oldest=age_of_oldest(access, name_of(stack.message_queue_arn)),
         dead_letters=counters(client, stack.dead_letter_queue_url),
         change=last_change(stack.stack_name, access),
         now=access.clock.now(),
+        old=read_old_queue(stack, access),
     )
-
-
-def _oldest(environment: Environment) -> timedelta | None:
-    name = name_of(environment.stack.message_queue_arn)
-    metric = Metric(
-        namespace="AWS/SQS",
-        name="ApproximateAgeOfOldestMessage",
-        dimensions={"QueueName": name},
-        stat="Maximum",
-    )
-    until = environment.access.clock.now()
-    try:
-        points = read(
-            environment.access, [metric], since=until - METRIC_LAG, until=until, period_seconds=MINUTE
-        )[metric]
-    except AwsError:
-        return None
-    return timedelta(seconds=points[-1].value) if points else None

@@ -18,6 +18,7 @@ DATABASE_SECRET, TWILIO_SECRET, OLD_SECRET = (
 )
 TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
 ALARM_TOPIC = "{alarm_topic_arn}"
+OLD_QUEUE = "{old_queue_arn}"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
 # Written out: `b2b-pilot-*-dev` would allow the functions of an environment `eu-dev` as well.
 NAMES = (
@@ -91,8 +92,14 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sns:Publish": (TOPIC,),
     "sqs:ChangeMessageVisibility": (QUEUE,),
     "sqs:DeleteMessage": (QUEUE,),
-    "sqs:GetQueueAttributes": (QUEUE, MESSAGE_QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
-    "sqs:GetQueueUrl": (QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
+    "sqs:GetQueueAttributes": (
+        QUEUE,
+        MESSAGE_QUEUE,
+        OLD_QUEUE,
+        SUBSCRIBERS_QUEUES,
+        SUBSCRIBERS_DEAD_LETTERS,
+    ),
+    "sqs:GetQueueUrl": (QUEUE, OLD_QUEUE, SUBSCRIBERS_QUEUES, SUBSCRIBERS_DEAD_LETTERS),
     "sqs:ReceiveMessage": (QUEUE,),
     "sqs:SendMessage": (QUEUE, SUBSCRIBERS_QUEUES),
     "sts:GetCallerIdentity": (ANYTHING,),
@@ -168,6 +175,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "cloudwatch:GetMetricData",
         "lambda:GetEventSourceMapping",
         "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
     ),
     "deploy": (
         *FIND,
@@ -247,6 +255,8 @@ class Names:
     api_id: str = "API_ID"
     alarm_topic_arn: str = "ALARM_TOPIC_ARN"
     """Of a stack it is any topic of the account: no output names it."""
+    old_queue_arn: str = "OLD_QUEUE_ARN"
+    """Empty for a stack that drains none. Which dead-letter queue it has, nothing here knows."""
 
     @classmethod
     def of(cls, stack: StackOutputs) -> Names:
@@ -259,6 +269,7 @@ class Names:
             twilio_secret_arn=stack.twilio_secret,
             secret_arn=stack.secret_arn,
             api_id=stack.api_id,
+            old_queue_arn=stack.old_queue_arn,
             alarm_topic_arn=f"{stack.topic_arn.rpartition(':')[0]}:*",
         )
 
@@ -306,6 +317,7 @@ def resources(action: str, names: Names) -> tuple[str, ...]:
 
 
 def filled(templates: Sequence[str], names: Names) -> tuple[str, ...]:
-    """Each once: of a stack of the release before, one secret is both."""
+    """Each once: of a stack of the release before, one secret is both. What the stack has not is left out."""
     values = {name: getattr(names, name) for name in Names.__dataclass_fields__}
-    return tuple(dict.fromkeys(template.format(**values) for template in templates))
+    found = dict.fromkeys(template.format(**values) for template in templates)
+    return tuple(resource for resource in found if resource)

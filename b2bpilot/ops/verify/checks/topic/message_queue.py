@@ -44,12 +44,13 @@ def _is_as_delivery_says(deployment: Deployment) -> Answer:
             + ("--enabled" if wanted else "--no-enabled"),
             may_change=True,
         )
-    if losing := _losing(reading, stack.processor_reserved_concurrency if wanted else UNRESERVED):
-        return fails("; ".join(losing))
+    if found := losing(reading, stack.processor_reserved_concurrency if wanted else UNRESERVED):
+        return fails("; ".join(found))
     return holds("on" if wanted else "off, as nothing is delivered by the queue")
 
 
-def _losing(reading: MappingReading, reserve: str) -> list[str]:
+def losing(reading: MappingReading, reserve: str) -> list[str]:
+    """Return what is set on a mapping to the processor that loses messages."""
     most = reading.max_concurrency
     is_too_much = reserve != UNRESERVED and (most is None or most >= int(reserve))
     return [
