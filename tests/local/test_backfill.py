@@ -20,6 +20,7 @@ from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.runs.runs import list_runs
 from tests.events import message
+from tests.forked import Forked
 from tests.local.conftest import Deployment, Machine
 from tests.local.polling import eventually
 from tests.ops.backfill.rows import put, row_of
@@ -97,7 +98,7 @@ def test_a_backfill_that_is_killed_and_resumed_delivers_the_same(
     sent = stage.put(400)
     command = ["subscribers", "backfill", stage.name, *PERIOD, "--rate", "100", "--yes", "-e", "local"]
     environ = os.environ | {"B2BPILOT_HOME": str(environment.home)}
-    with subprocess.Popen(
+    with Forked(
         [sys.executable, "-m", "b2bpilot", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -31,11 +31,12 @@ from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.twilio.numbers import numbers, set_number_webhook
 from b2bpilot.twilio.rest import Twilio as TwilioClient
 from b2bpilot.twilio.rest import TwilioAccess
+from tests import forked
 from tests.events import message
 from tests.faults.claims import AtCalls, Seam, untrue
-from tests.faults.forked import Ended, Forked, forked
 from tests.faults.proxies.dialect import Aws, Twilio
 from tests.faults.proxies.trouble import NONE, CallFault
+from tests.forked import Ended
 from tests.fuzz import examples
 from tests.local.conftest import Machine
 from tests.local.test_redrive import OwnQueue, dead_letter
@@ -92,7 +93,6 @@ class Stage:
     machine: Machine
     aws: Seam
     twilio: Seam
-    commands: Forked
     queue: DeadLetterQueue
     database: DatabaseManager
     folder: Path
@@ -107,7 +107,7 @@ class Stage:
             "EDITOR": shlex.join([sys.executable, str(self.folder / "editor.py")]),
         }
         try:
-            return self.commands.run(
+            return forked.run(
                 *arguments,
                 "-e",
                 "local",
@@ -315,7 +315,6 @@ def stage(environment: Machine, tmp_path_factory: pytest.TempPathFactory) -> Ite
             machine=environment,
             aws=aws,
             twilio=twilio,
-            commands=stack.enter_context(forked(folder)),
             queue=queue,
             database=stack.enter_context(DatabaseManager(state.database_url)),
             folder=folder,

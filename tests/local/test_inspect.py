@@ -24,6 +24,7 @@ from b2bpilot.twilio.numbers import numbers, set_number_webhook
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
+from tests.forked import Forked
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 from tests.local.test_pipeline import client_of, dead_letters
@@ -367,7 +368,7 @@ def test_followed_logs_show_a_message_that_comes_later_once(
     command += ["--filter", "event=published"]
     environment = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
     params = sample_params(Sample.EMPTY)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as following:
+    with Forked(command, stdout=subprocess.PIPE, text=True, env=environment) as following:
         assert following.stdout is not None
         first = webhook.post(params).message_id
         shown = [_published(following.stdout, first)]

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +24,8 @@ from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local import control
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.state import EVENTS
-from tests.local.conftest import ROOT, Deployment, Machine, machine
+from tests.local.conftest import ROOT, Deployment, Machine
+from tests.local.conftest import machine as forked_machine
 from tests.local.polling import eventually
 from tests.once import give_cluster
 
@@ -32,6 +34,8 @@ INSERT = (
 )
 
 
+machine = partial(forked_machine, start=subprocess.Popen)
+"""As a process of its own from the start: its command line is looked for."""
 WEBHOOK = "b2b-pilot-webhook-handler-local"
 ACTIVE = {("Active", "Successful")}
 

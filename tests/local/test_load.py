@@ -23,6 +23,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import encode
 from b2bpilot.pipeline.reserve import Reserve
 from b2bpilot.pipeline.stale import StaleRules, republish_stale
+from tests.forked import Forked
 from tests.local.conftest import ROOT, Machine, machine
 from tests.local.polling import eventually
 
@@ -151,9 +152,7 @@ def give_back_what_the_dead_held(pipeline: Machine) -> None:
 def start_load(home: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "b2bpilot", "load", "-e", "local", "-o", "json", *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "B2BPILOT_HOME": str(home)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    return Forked(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def assert_opens(page: Path, tmp_path: Path) -> None:

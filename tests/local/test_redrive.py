@@ -29,6 +29,7 @@ from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import SubmissionStatus
 from tests.cli.dlq.dead_letters import editor
 from tests.events import SUBSCRIPTION_ARN, message, sns_event
+from tests.forked import Forked
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 
@@ -433,7 +434,7 @@ def redriving(pipeline: Machine) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "b2bpilot", "dlq", "redrive", "--yes", "-e", "local"]
     environ = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
     output = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=output, stderr=output, env=environ) as process:
+    with Forked(command, stdout=output, stderr=output, env=environ) as process:
         try:
             yield process
         finally:
@@ -466,7 +467,7 @@ def next_command(pipeline: Machine) -> list[str]:
 def kill_after(command: list[str], pipeline: Machine, *, lines: int) -> None:
     """SIGKILL the command when it has said so many lines."""
     environ = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
-    with subprocess.Popen(
+    with Forked(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
     ) as process:
         assert process.stderr is not None

@@ -22,6 +22,7 @@ from b2bpilot.ops.environment import Environment, discover
 from b2bpilot.ops.redrive_in_aws import switch as remote
 from b2bpilot.pipeline.message import PilotMessage
 from tests.events import SUBSCRIPTION_ARN, message, sns_event
+from tests.forked import Forked
 from tests.local.conftest import ROOT, Machine
 from tests.local.polling import eventually
 
@@ -94,7 +95,7 @@ def _killed_when_on(environment: Machine) -> str:
         "--yes",
     ]
     shell = os.environ | {"PYTHONPATH": str(ROOT), "B2BPILOT_HOME": str(environment.home)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=shell) as process:
+    with Forked(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=shell) as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
         run_id = next(line for line in lines if line.startswith("run ")).split()[1]

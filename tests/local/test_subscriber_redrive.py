@@ -21,8 +21,8 @@ from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
+from tests import forked
 from tests.events import message
-from tests.faults.forked import Forked, forked
 from tests.fuzz import VARIABLE
 from tests.local.conftest import Subscribed
 from tests.local.polling import eventually
@@ -316,17 +316,14 @@ def test_what_sqs_gave_up_is_not_called_undelivered_and_goes_back_into_its_queue
             sqs.delete_queue(QueueUrl=one)
 
 
-def test_a_redrive_that_is_killed_and_resumed_has_each_effect_once(
-    subscribed: Subscribed, cli: Cli, tmp_path: Path
-) -> None:
+def test_a_redrive_that_is_killed_and_resumed_has_each_effect_once(subscribed: Subscribed, cli: Cli) -> None:
     """kill -9 at moments that a seed draws by the lines of the journal: 3 in 40 here, 20 in 500 with `make fuzz`."""
     count, kills = (500, 20) if VARIABLE in os.environ else (40, 3)
     queue, chance = queue_of(subscribed, subscribed.analytics), random.Random(17)
     sent = [lying_in(subscribed, subscribed.analytics)[0] for _ in range(count)]
 
-    with forked(tmp_path) as commands:
-        for _ in range(kills):
-            killed_after(commands, subscribed, lines=chance.randint(1, 4 * count // kills))
+    for _ in range(kills):
+        killed_after(subscribed, lines=chance.randint(1, 4 * count // kills))
     exit_code, out, err = cli(*next_command(subscribed))
     if (
         exit_code == PartlyFailed.exit_code
@@ -349,7 +346,7 @@ def next_command(subscribed: Subscribed) -> list[str]:
     return ["dlq", "redrive", "--subscriber", "analytics", "--yes"]
 
 
-def killed_after(commands: Forked, subscribed: Subscribed, *, lines: int) -> None:
+def killed_after(subscribed: Subscribed, *, lines: int) -> None:
     """Kill the next command when the journals have so many more lines, or let it end."""
     over, before = threading.Event(), journal_lines(subscribed)
 
@@ -363,7 +360,7 @@ def killed_after(commands: Forked, subscribed: Subscribed, *, lines: int) -> Non
     environ = {"HOME": str(subscribed.home), "B2BPILOT_HOME": str(subscribed.home)}
     with ThreadPoolExecutor(1) as pool:
         command = [*next_command(subscribed), "-e", "local"]
-        commands.run(*command, environ=environ, started=lambda process: pool.submit(kill, process))
+        forked.run(*command, environ=environ, started=lambda process: pool.submit(kill, process))
         over.set()
 
 

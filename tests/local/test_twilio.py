@@ -27,6 +27,7 @@ from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
+from tests.forked import Forked
 from tests.local.conftest import Machine, back_door_headers, machine
 from tests.local.polling import eventually
 
@@ -98,7 +99,7 @@ def shell(pipeline: Machine, *arguments: str) -> subprocess.Popen[str]:
         "HOME": str(pipeline.home),
         "B2BPILOT_HOME": str(pipeline.home),
     }
-    return subprocess.Popen(
+    return Forked(
         [sys.executable, "-m", "b2bpilot", *arguments],
         env=environment,
         stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ import pytest
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Severity, Status
 from tests.breaking import breaks
+from tests.forked import Forked
 from tests.local.conftest import ROOT, Machine, machine
 from tests.local.polling import eventually
 
@@ -73,7 +74,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def begun(pipeline: Machine, *arguments: str, command: str = "verify") -> subprocess.Popen[str]:
     environment = os.environ | {"B2BPILOT_HOME": str(pipeline.home), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
+    return Forked(
         [sys.executable, "-m", "b2bpilot", command, "-e", "local", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

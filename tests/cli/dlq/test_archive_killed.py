@@ -17,10 +17,11 @@ import pytest
 
 from b2bpilot.local.emulator_process import free_port
 from b2bpilot.ops.runs.record import Stage, read
+from tests import forked
 from tests.cli.conftest import OUTPUTS, REGION, create_stack
 from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
-from tests.faults.forked import Ended, Forked, forked
+from tests.forked import Ended
 from tests.local.polling import eventually, is_healthy
 
 ACCOUNT = "123456789012"
@@ -70,7 +71,6 @@ def the_journal(home: Path, command: str) -> Path:
 class Shell:
     """Commands as processes of their own, about one home."""
 
-    commands: Forked
     home: Path
     endpoint: str
 
@@ -82,7 +82,7 @@ class Shell:
             "B2BPILOT_DATABASE_URL": "postgresql://me@127.0.0.1:9/none",
             **aws_settings(self.endpoint),
         }
-        return self.commands.run(*arguments, environ=environ, started=started)
+        return forked.run(*arguments, environ=environ, started=started)
 
     def killed_after(self, lines: int, command: str, arguments: Sequence[str]) -> int:
         """Kill it when its journal has more lines, and return how many it had."""
@@ -116,17 +116,16 @@ def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, 
     before = dead_letters.contents()
     assert len(before) == count
 
-    with forked(tmp_path) as commands:
-        shell = Shell(commands=commands, home=home, endpoint=endpoint)
-        discard = ["dlq", "discard", "--group", "G1", "--yes"]
-        discarded = killed_until_done(shell, "discard", discard, moments=(count + 5, 20, 45))
-        assert discarded.code == 4, discarded.output + discarded.errors
-        assert dead_letters.contents() == []
-        assert read(the_journal(home, "discard")).stages() == {Stage.DELETED: count}
+    shell = Shell(home=home, endpoint=endpoint)
+    discard = ["dlq", "discard", "--group", "G1", "--yes"]
+    discarded = killed_until_done(shell, "discard", discard, moments=(count + 5, 20, 45))
+    assert discarded.code == 4, discarded.output + discarded.errors
+    assert dead_letters.contents() == []
+    assert read(the_journal(home, "discard")).stages() == {Stage.DELETED: count}
 
-        restore = ["dlq", "restore", the_journal(home, "discard").stem, "--yes"]
-        restored = killed_until_done(shell, "restore", restore, moments=(1, 20, 45))
-        assert restored.code == 0, restored.output + restored.errors
+    restore = ["dlq", "restore", the_journal(home, "discard").stem, "--yes"]
+    restored = killed_until_done(shell, "restore", restore, moments=(1, 20, 45))
+    assert restored.code == 0, restored.output + restored.errors
     assert dead_letters.contents() == before
 
 

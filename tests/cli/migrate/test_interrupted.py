@@ -18,6 +18,7 @@ import pytest
 
 from b2bpilot.ops.migrations import lock
 from tests.cli.conftest import Run
+from tests.forked import Forked
 from tests.ops.migrations.tables import (
     FILES,
     Heard,
@@ -49,7 +50,7 @@ def migrating(dsn: str) -> Iterator[Migrator]:
     """Hold it at the lock first, so that the snapshot is taken after its start and is young when the build begins."""
     with connect(dsn) as gate:
         gate.execute(f"SELECT pg_advisory_lock({lock.KEY})".encode())
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "b2bpilot", "migrate", "--database-url", dsn, "--yes"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -139,8 +140,8 @@ def test_ended_by_the_server_it_fails_and_the_next_run_ends_well(run: Run, old: 
 def test_two_that_are_started_together_both_end_well(run: Run, old: str) -> None:
     command = [sys.executable, "-m", "b2bpilot", "migrate", "--database-url", old, "--yes", "-o", "json"]
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as second,
+        Forked(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first,
+        Forked(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as second,
     ):
         documents = [json.loads(process.communicate(timeout=60)[0]) for process in (first, second)]
     assert first.returncode == second.returncode == 0
