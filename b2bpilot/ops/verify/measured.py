@@ -38,8 +38,8 @@ def of_stack(deployment: Deployment, name: str) -> Metric:
     return Metric(namespace=f"B2BPilot/{deployment.stack.environment}", name=name)
 
 
-def event_age(deployment: Deployment) -> Metric:
-    return of_function(deployment.stack.processor_function_name, "AsyncEventAge", "Maximum")
+def event_age(function: str) -> Metric:
+    return of_function(function, "AsyncEventAge", "Maximum")
 
 
 def dead_letter_age(deployment: Deployment) -> Metric:
@@ -74,11 +74,11 @@ def _wanted(deployment: Deployment) -> list[Metric]:
     stack = deployment.stack
     return [
         *(of_topic(deployment, name) for name in OF_TOPIC),
-        *(of_function(stack.processor_function_name, name) for name in OF_PROCESSOR),
+        *(of_function(function, name) for function in stack.processors for name in OF_PROCESSOR),
+        *(event_age(function) for function in stack.processors),
         of_function(stack.webhook_function_name, "Invocations"),
         of_function(stack.stale_function_name, "Invocations"),
         *(of_api(deployment, name) for name in ("Count", "5xx")),
         of_stack(deployment, "StatusCallbacks"),
-        event_age(deployment),
         dead_letter_age(deployment),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -44,6 +45,12 @@ STACK = StackOutputs(
     message_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/b2b-pilot-staging-MessageQueue-1",
     message_queue_arn="arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-staging-MessageQueue-1",
     message_mapping_id="9c3a8d2e-1f6b-4a7d-8e45-3b2a1c0d9e8f",
+)
+WITH_LANE = replace(
+    STACK,
+    express_function_name="b2b-pilot-express-processor-staging",
+    express_subscription_arn=STACK.topic_arn + ":express",
+    express_reserved_concurrency="3",
 )
 TWILIO_SECRET, DATABASE_SECRET, OLD_SECRET = (
     ("secret", arn) for arn in (STACK.twilio_secret_arn, STACK.database_secret_arn, STACK.secret_arn)

@@ -10,6 +10,8 @@ from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.ops.verify.check import Status
 from tests.ops.verify.deployments import STACK, deployment, seen
 
+PROCESSOR = STACK.processor_function_name
+
 
 @pytest.mark.parametrize(
     ("wanted", "reserve", "status", "fixed_by"),
@@ -25,7 +27,7 @@ def test_the_reserve_is_compared_with_the_stacks(
     wanted: str, reserve: int | None, status: Status, fixed_by: str | None
 ) -> None:
     stack = replace(STACK, processor_reserved_concurrency=wanted)
-    result = seen("B2B047", deployment(known={"stack": stack, "reserve": reserve}))
+    result = seen("B2B047", deployment(known={"stack": stack, ("reserve", PROCESSOR): reserve}))
 
     assert result.status is status
     assert (fixed_by or "") in (result.fix or "")
@@ -34,7 +36,7 @@ def test_the_reserve_is_compared_with_the_stacks(
 def test_a_stopped_processor_without_a_reserve_of_the_stacks_is_started_by_taking_it_away() -> None:
     stack = replace(STACK, processor_reserved_concurrency=UNRESERVED)
 
-    result = seen("B2B046", deployment(known={"stack": stack, "reserve": 0}))
+    result = seen("B2B046", deployment(known={"stack": stack, ("reserve", PROCESSOR): 0}))
 
     assert (result.fix or "").endswith(
         "delete-function-concurrency --function-name " + STACK.processor_function_name

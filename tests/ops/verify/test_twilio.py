@@ -40,11 +40,18 @@ def double() -> Iterator[TwilioDouble]:
         yield found
 
 
-def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -> dict[str, CheckResult]:
+def looked_at(
+    double: TwilioDouble, *, token: str = TOKEN, asked: bool = True, urgent: str = ""
+) -> dict[str, CheckResult]:
     secret = {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
     webhook = function(STACK.webhook_function_name)
     environment = {**webhook.environment, "PREVIOUS_WEBHOOK_URL": PREVIOUS}
-    known = {TWILIO_SECRET: secret, ("function", webhook.name): replace(webhook, environment=environment)}
+    stack = replace(STACK, high_priority_numbers=urgent)
+    known = {
+        "stack": stack,
+        TWILIO_SECRET: secret,
+        ("function", webhook.name): replace(webhook, environment=environment),
+    }
     at = deployment(known=known, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
     return look(CODES, at)
 
@@ -248,3 +255,31 @@ def test_what_was_not_read_is_named_where_all_is_well(double: TwilioDouble) -> N
 
     for code in ("B2B091", "B2B094", "B2B095"):
         assert "not read: webhook rules, WhatsApp senders and short codes" in found[code].seen
+
+
+@breaks("B2B195")
+@pytest.mark.parametrize(
+    ("urgent", "status", "told"),
+    [
+        ("", Status.OK, "HighPriorityNumbers names none"),
+        (NUMBER, Status.OK, "1 of 1 number"),
+        (
+            f"12345, {NUMBER}",
+            Status.OK,
+            "1 of 2 numbers; not looked for: 12345, as short codes are not listed",
+        ),
+        (
+            f"{NUMBER}, +15005559999",
+            Status.WARNING,
+            f"+15005559999: not found among the 1 number that were listed; {twilio.NOT_READ}",
+        ),
+    ],
+)
+def test_a_number_with_a_slip_in_it_is_told_of_those_with_high_priority(
+    double: TwilioDouble, urgent: str, status: Status, told: str
+) -> None:
+    add_number(double, NUMBER, **GOOD)
+
+    found = looked_at(double, urgent=urgent)["B2B195"]
+
+    assert (found.status, found.seen, found.fix) == (status, told, None)

@@ -14,7 +14,7 @@ from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Check, CheckResult, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
-from tests.ops.verify.deployments import NOW, STACK
+from tests.ops.verify.deployments import NOW, WITH_LANE
 from tests.ops.verify.settings import QUEUE, TOPIC, function
 from tests.ops.verify.unwilling_aws import BROKEN, DENIED, THROTTLED, endpoint
 
@@ -28,7 +28,9 @@ OF_AWS = (
     Category.SUBSCRIBERS,
 )
 DRAINING = replace(
-    STACK, old_queue_arn="arn:aws:sqs:eu-west-1:123456789012:pilot-messages", old_queue_mapping_id="5d1f0c7e"
+    WITH_LANE,
+    old_queue_arn="arn:aws:sqs:eu-west-1:123456789012:pilot-messages",
+    old_queue_mapping_id="5d1f0c7e",
 )
 POST = "B2B023"
 """Asks the webhook, not AWS."""
@@ -57,7 +59,11 @@ def looked(
 
 
 def _tell(deployment: Deployment) -> None:
-    for name in (STACK.webhook_function_name, STACK.processor_function_name, STACK.stale_function_name):
+    for name in (
+        WITH_LANE.webhook_function_name,
+        *WITH_LANE.processors,
+        WITH_LANE.stale_function_name,
+    ):
         settings: FunctionSettings = function(name)
         deployment.ask(("function", name), lambda settings=settings: settings)
     topic: TopicAttributes = TOPIC

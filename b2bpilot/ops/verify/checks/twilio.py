@@ -216,6 +216,25 @@ def _blank_in_words(numbers: Sequence[NumberRoute]) -> Iterator[str]:
     yield f"{many(len(numbers), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
 
 
+def _urgent_numbers_are_ours(deployment: Deployment) -> Answer:
+    """Short codes and WhatsApp senders stand in other lists of Twilio's, which are not read."""
+    from b2bpilot.pipeline.priority import numbers_in
+
+    wanted = numbers_in(deployment.stack.high_priority_numbers)
+    if not wanted:
+        return holds("HighPriorityNumbers names none")
+    known = {one.number.phone_number for one in _routes(deployment)}
+    missing = sorted(number for number in wanted - known if number.startswith("+"))
+    if missing:
+        return warns(
+            f"{', '.join(missing)}: not found among the {many(len(known), 'number')} that were listed; {NOT_READ}",
+            fix="",
+        )
+    codes = sorted(wanted - known)
+    left = f"; not looked for: {', '.join(codes)}, as short codes are not listed" if codes else ""
+    return holds(f"{len(wanted) - len(codes)} of {many(len(wanted), 'number')}{left}")
+
+
 check = partial(Check, category=Category.TWILIO, actions=HERE, needs=("B2B091",))
 
 CHECKS = (
@@ -265,6 +284,16 @@ CHECKS = (
         statement="no number of the account is without a URL",
         why="Twilio does not deliver what is sent to a number without one; without a Messaging Service's, it does not even keep it.",
         probe=_none_is_lost,
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B090",),
+        extra_seconds=20,
+    ),
+    check(
+        code="B2B195",
+        statement="the numbers of HighPriorityNumbers are the account's",
+        why="A number with a slip in it marks nothing: what is sent to the right one waits as all do.",
+        probe=_urgent_numbers_are_ours,
         severity=Severity.WARNING,
         actions=SECRET,
         needs=("B2B090",),

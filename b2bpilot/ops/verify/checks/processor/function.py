@@ -9,6 +9,7 @@ from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.policies import function_policy
 from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.checks.processor.lanes import called, express_is_ready, of_both
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import (
@@ -27,20 +28,32 @@ from b2bpilot.ops.verify.runtimes import DEPRECATED
 from b2bpilot.ops.verify.shared import shared
 
 TIMEOUT_SECONDS = 300
+ADD_PERMISSION = (
+    "aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
+    "--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic_arn}"
+)
+SET_QUEUE = (
+    "aws lambda update-function-configuration --function-name {processor_function_name} "
+    "--dead-letter-config TargetArn={dead_letter_queue_arn}"
+)
+SET_TIMEOUT = (
+    "aws lambda update-function-configuration --function-name {processor_function_name} "
+    f"--timeout {TIMEOUT_SECONDS}"
+)
 NOTICE = timedelta(days=180)
 """Long enough to test and deploy another runtime."""
-
-
-def _function(deployment: Deployment) -> FunctionSettings:
-    return existing(deployment, deployment.stack.processor_function_name)
 
 
 def _ready(deployment: Deployment) -> Answer:
     return is_ready(deployment, deployment.stack.processor_function_name)
 
 
-def _callable(deployment: Deployment) -> Answer:
-    function, topic_arn, action = _function(deployment), deployment.stack.topic_arn, "lambda:InvokeFunction"
+def _callable(deployment: Deployment, name: str) -> Answer:
+    function, topic_arn, action = (
+        existing(deployment, name),
+        deployment.stack.topic_arn,
+        "lambda:InvokeFunction",
+    )
     policy = function_policy(shared(deployment), function.arn)
     match admits(policy.text, action=action, topic_arn=topic_arn):
         case True:
@@ -48,7 +61,7 @@ def _callable(deployment: Deployment) -> Answer:
         case None:
             return unanswered("the function's policy uses what this version does not know")
     return fails(
-        "the function's policy does not let SNS call it from this topic",
+        f"{called(deployment, name)}'s policy does not let SNS call it from this topic",
         fix=aws(
             "lambda", "add-permission", "--function-name", function.name, "--action", action,
             "--statement-id", f"b2bpilot-sns-{deployment.now:%Y%m%d%H%M%S}",
@@ -57,20 +70,21 @@ def _callable(deployment: Deployment) -> Answer:
     )  # fmt: skip
 
 
-def _has_queue(deployment: Deployment) -> Answer:
-    queue, target = deployment.stack.dead_letter_queue_arn, _function(deployment).dead_letter_arn
+def _has_queue(deployment: Deployment, name: str) -> Answer:
+    queue, target = deployment.stack.dead_letter_queue_arn, existing(deployment, name).dead_letter_arn
     if target == queue:
         return holds(queue)
+    who = called(deployment, name)
     return fails(
-        f"what the processor fails on goes to {target}"
+        f"what {who} fails on goes to {target}"
         if target
-        else "the processor has no dead-letter queue: what it fails on is dropped"
+        else f"{who} has no dead-letter queue: what it fails on is dropped"
     )
 
 
-def _may_write_dead_letters(deployment: Deployment) -> Answer:
+def _may_write_dead_letters(deployment: Deployment, name: str) -> Answer:
     grants = [Grant(action="sqs:SendMessage", resource=deployment.stack.dead_letter_queue_arn)]
-    return is_allowed(deployment, _function(deployment).role_arn, grants, policy="b2bpilot-dead-letters")
+    return is_allowed(deployment, existing(deployment, name).role_arn, grants, policy="b2bpilot-dead-letters")
 
 
 def _reads(function: FunctionSettings) -> Reads:
@@ -78,23 +92,27 @@ def _reads(function: FunctionSettings) -> Reads:
     return Reads(database=True, twilio=bool(function.environment.get("REPLY_TEXT")))
 
 
-def _may_read_secrets(deployment: Deployment) -> Answer:
-    function = _function(deployment)
+def _may_read_secrets(deployment: Deployment, name: str) -> Answer:
+    function = existing(deployment, name)
     grants = _reads(function).grants(deployment.stack)
     return is_allowed(deployment, function.role_arn, grants, policy="b2bpilot-secret")
 
 
-def _told(deployment: Deployment) -> Answer:
-    function = _function(deployment)
+def _told(deployment: Deployment, name: str) -> Answer:
+    function = existing(deployment, name)
     return is_told(function, _reads(function).variables(deployment.stack))
 
 
+def _has_timeout(deployment: Deployment, name: str) -> Answer:
+    return has_timeout(existing(deployment, name), TIMEOUT_SECONDS)
+
+
 def _runtimes(deployment: Deployment) -> Answer:
-    """Of all four functions: they are built and deployed together."""
+    """Of all functions: they are built and deployed together."""
     stack = deployment.stack
     names = (
         stack.webhook_function_name,
-        stack.processor_function_name,
+        *stack.processors,
         stack.stale_function_name,
         stack.redriver_function_name,
     )
@@ -121,46 +139,43 @@ CHECKS = (
         code="B2B041",
         statement="SNS may call the processor from this topic",
         why="SNS does not try again: the message goes to the dead-letter queue at once.",
-        fix="aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
-        "--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic_arn}",
-        probe=_callable,
+        fix=ADD_PERMISSION,
+        probe=of_both(_callable),
         actions=(*READ, "lambda:GetPolicy"),
     ),
     check(
         code="B2B042",
         statement="what the processor fails on goes to the dead-letter queue",
         why="Without one Lambda drops the message after its third run.",
-        fix="aws lambda update-function-configuration --function-name {processor_function_name} "
-        "--dead-letter-config TargetArn={dead_letter_queue_arn}",
-        probe=_has_queue,
+        fix=SET_QUEUE,
+        probe=of_both(_has_queue, SET_QUEUE),
     ),
     check(
         code="B2B043",
         statement="the processor's role may write to the dead-letter queue",
         why="Lambda writes dead letters as that role, and drops what it may not write.",
-        probe=_may_write_dead_letters,
+        probe=of_both(_may_write_dead_letters),
         actions=SIMULATE,
     ),
     check(
         code="B2B044",
         statement="the processor's role may read its secrets",
         why="It finds the database there, and the token that it replies with.",
-        probe=_may_read_secrets,
+        probe=of_both(_may_read_secrets),
         actions=SIMULATE,
     ),
     check(
         code="B2B045",
         statement=f"the processor has a timeout of {TIMEOUT_SECONDS} s",
         why="Less kills runs that wait for the database; more outlives the time after which a message counts as stale.",
-        fix="aws lambda update-function-configuration --function-name {processor_function_name} "
-        f"--timeout {TIMEOUT_SECONDS}",
-        probe=lambda deployment: has_timeout(_function(deployment), TIMEOUT_SECONDS),
+        fix=SET_TIMEOUT,
+        probe=of_both(_has_timeout, SET_TIMEOUT),
     ),
     check(
         code="B2B051",
         statement="the processor has this stack's secrets",
         why="With others it writes to another database, or replies from another account.",
-        probe=_told,
+        probe=of_both(_told, is_fatal=True),
     ),
     check(
         code="B2B052",
@@ -168,5 +183,13 @@ CHECKS = (
         why="After that it gets no security patches, and later the functions cannot be updated.",
         probe=_runtimes,
         severity=Severity.WARNING,
+    ),
+    check(
+        code="B2B193",
+        statement="the express processor is there and ready, where the stack has one",
+        why="Without it messages of high priority wait behind all others; the processor has every message, so none is lost.",
+        probe=express_is_ready,
+        severity=Severity.WARNING,
+        needs=("B2B010",),
     ),
 )

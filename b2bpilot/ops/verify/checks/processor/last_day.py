@@ -8,10 +8,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.checks.processor.lanes import called, of_both
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import READ, existing
 from b2bpilot.ops.verify.log_groups import ACTIONS as LOG_ACTIONS
@@ -26,16 +27,14 @@ if TYPE_CHECKING:
 MOST_REPORTS = 1_000
 HOUR = timedelta(hours=1)
 MOST_MEMORY = 0.8
+ERRORS = our_command("logs", "processor", "--since", "24h", "--level", "error")
+ERRORS_OF_EXPRESS = our_command("logs", "express", "--since", "24h", "--level", "error")
 LONGEST_WAIT = timedelta(minutes=10)
 
 
-def _function(deployment: Deployment) -> FunctionSettings:
-    return existing(deployment, deployment.stack.processor_function_name)
-
-
-def _memory(deployment: Deployment) -> Answer:
+def _memory(deployment: Deployment, name: str) -> Answer:
     """Lambda reports what each run used at most in its container's life."""
-    function = _function(deployment)
+    function = existing(deployment, name)
     client: CloudWatchLogsClient = deployment.client("logs")
     group = LogGroup(client, function.log_group, pauses=())
     events = group.events(since=deployment.now - HOUR, until=deployment.now, pattern='"platform.report"')
@@ -45,7 +44,7 @@ def _memory(deployment: Deployment) -> Answer:
         return holds(f"{function.memory_megabytes} MB; no run in the last hour")
     if not used:
         return unanswered(f"the {len(reports):,} reports of the last hour do not say how much was used")
-    told = f"the processor used at most {max(used)} of {function.memory_megabytes} MB in the last hour"
+    told = f"{called(deployment, name)} used at most {max(used)} of {function.memory_megabytes} MB in the last hour"
     return (
         holds(told)
         if max(used) <= MOST_MEMORY * function.memory_megabytes
@@ -67,48 +66,56 @@ def _more(function: FunctionSettings) -> str:
     )
 
 
-def _count(deployment: Deployment, name: str) -> int:
-    return count(deployment, of_function(deployment.stack.processor_function_name, name))
+def _count(deployment: Deployment, name: str, metric: str) -> int:
+    return count(deployment, of_function(name, metric))
 
 
-def _nothing_dropped(deployment: Deployment) -> Answer:
-    dropped = _count(deployment, "AsyncEventsDropped")
+def _nothing_dropped(deployment: Deployment, name: str) -> Answer:
+    dropped = _count(deployment, name, "AsyncEventsDropped")
     return (
-        fails(f"Lambda gave up {many(dropped, 'message')} in the last day")
+        fails(f"Lambda gave up {many(dropped, 'message')}{_for(deployment, name)} in the last day")
         if dropped
         else holds("none in the last day")
     )
 
 
-def _dead_letters_written(deployment: Deployment) -> Answer:
-    lost = _count(deployment, "DeadLetterErrors")
+def _dead_letters_written(deployment: Deployment, name: str) -> Answer:
+    lost = _count(deployment, name, "DeadLetterErrors")
     return (
-        fails(f"{many(lost, 'dead letter')} of the last day not written, and lost")
+        fails(f"{many(lost, 'dead letter')}{_for(deployment, name)} of the last day not written, and lost")
         if lost
         else holds("none was lost")
     )
 
 
-def _no_errors(deployment: Deployment) -> Answer:
-    errors, runs = _count(deployment, "Errors"), _count(deployment, "Invocations")
-    told = f"{errors:,} of {many(runs, 'run')} failed in the last day"
-    return fails(told) if errors else holds(told)
+def _no_errors(deployment: Deployment, name: str) -> Answer:
+    errors, runs = _count(deployment, name, "Errors"), _count(deployment, name, "Invocations")
+    told = f"{errors:,} of {many(runs, 'run')}{_for(deployment, name)} failed in the last day"
+    return fails(told, fix=_errors_of(deployment, name)) if errors else holds(told)
 
 
-def _no_throttles(deployment: Deployment) -> Answer:
-    throttles = _count(deployment, "Throttles")
+def _errors_of(deployment: Deployment, name: str) -> Words:
+    return ERRORS_OF_EXPRESS if name == deployment.stack.express_function_name else ERRORS
+
+
+def _for(deployment: Deployment, name: str) -> str:
+    return " of the express processor" if name == deployment.stack.express_function_name else ""
+
+
+def _no_throttles(deployment: Deployment, name: str) -> Answer:
+    throttles = _count(deployment, name, "Throttles")
     return (
-        fails(f"the processor was throttled {many(throttles, 'time')} in the last day")
+        fails(f"{called(deployment, name)} was throttled {many(throttles, 'time')} in the last day")
         if throttles
         else holds("none in the last day")
     )
 
 
-def _no_queue(deployment: Deployment) -> Answer:
-    ages = [point.value / 1000 for point in points(deployment, event_age(deployment), within=HOUR)]
+def _no_queue(deployment: Deployment, name: str) -> Answer:
+    ages = [point.value / 1000 for point in points(deployment, event_age(name), within=HOUR)]
     if not ages:
         return holds("nothing came in the last hour")
-    told = f"messages waited at most {max(ages):,.0f} s for the processor in the last hour"
+    told = f"messages waited at most {max(ages):,.0f} s for {called(deployment, name)} in the last hour"
     return holds(told) if max(ages) < LONGEST_WAIT.total_seconds() else fails(told, may_change=True)
 
 
@@ -119,7 +126,7 @@ CHECKS = (
         code="B2B053",
         statement="the processor uses at most four fifths of its memory",
         why="A run that needs more is killed, and its message becomes a dead letter after three.",
-        probe=_memory,
+        probe=of_both(_memory),
         severity=Severity.WARNING,
         actions=(*READ, "logs:FilterLogEvents"),
         needs=("B2B040",),
@@ -129,7 +136,7 @@ CHECKS = (
         code="B2B054",
         statement="the processor's log is written and kept for a time",
         why="What went wrong with a message, and our metrics, come from it.",
-        probe=lambda deployment: are_kept(deployment, _function(deployment)),
+        probe=of_both(lambda deployment, name: are_kept(deployment, existing(deployment, name))),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
         needs=("B2B040",),
@@ -139,7 +146,7 @@ CHECKS = (
         statement="Lambda gave up on no message in the last day",
         why="After its tries a message becomes a dead letter; B2B056 tells of those that Lambda could not write.",
         fix=our_command("dlq", "list"),
-        probe=_nothing_dropped,
+        probe=of_both(_nothing_dropped),
         severity=Severity.WARNING,
     ),
     check(
@@ -147,14 +154,14 @@ CHECKS = (
         statement="Lambda could write every dead letter of the last day",
         why="What it cannot write it drops. Twilio still has it.",
         fix=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
-        probe=_dead_letters_written,
+        probe=of_both(_dead_letters_written),
     ),
     check(
         code="B2B057",
         statement="no run of the processor failed in the last day",
         why="Each message has three runs before it becomes a dead letter.",
-        fix=our_command("logs", "processor", "--since", "24h", "--level", "error"),
-        probe=_no_errors,
+        fix=ERRORS,
+        probe=of_both(_no_errors),
         severity=Severity.WARNING,
     ),
     check(
@@ -162,7 +169,7 @@ CHECKS = (
         statement="the processor was not throttled in the last day",
         why="Messages waited for a free run; what waits six hours becomes a dead letter.",
         fix=our_command("status"),
-        probe=_no_throttles,
+        probe=of_both(_no_throttles),
         severity=Severity.WARNING,
     ),
     check(
@@ -170,7 +177,7 @@ CHECKS = (
         statement="no message waited ten minutes for the processor in the last hour",
         why="Lambda's own queue grows: messages come faster than they are stored.",
         fix=our_command("status"),
-        probe=_no_queue,
+        probe=of_both(_no_queue),
         severity=Severity.WARNING,
     ),
 )

@@ -85,7 +85,7 @@ def _all_reach_twilio_alike(deployment: Deployment) -> Answer:
     secret = deployment.twilio_secret
     access = access_of(secret, api_url=None)
     found = problems(access) if access else []
-    for name in (deployment.stack.processor_function_name, deployment.stack.webhook_function_name):
+    for name in (*deployment.stack.processors, deployment.stack.webhook_function_name):
         function = functions.found(deployment, name)
         own = [each for each in ONLY_IN_SECRET if function and function.environment.get(each)]
         if own:
