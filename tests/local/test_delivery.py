@@ -15,6 +15,10 @@ def test_it_shows_the_mode_and_the_way_to_another(run: Run) -> None:
     plan = run("delivery", "--to", "queue", "--dry-run")
     assert plan.exit_code == 0
     assert plan.stdout.index("Delivery: topic-and-queue") < plan.stdout.index("Delivery: queue")
+    waited = run("delivery", "--to", "queue", "--wait")
+    for said in (plan.stdout, waited.stdout):
+        assert "The local environment keeps the mode that `local up` starts it with" in said
+        assert "b2bpilot deploy" not in said, "deploy refuses it"
 
 
 def test_a_wait_ends_with_the_next_deploy_or_says_what_is_not_so_yet(run: Run, environment: Machine) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.advice import Words, our_command
+from b2bpilot.advice import LOCAL, Words, our_command
 from b2bpilot.aws.modes import MODES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DRY_RUN
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.delivery.reading import DeliveryReading
 
 PAUSE_SECONDS = 10
+KEEPS_ITS_MODE = "The local environment keeps the mode that `local up` starts it with"
 
 
 def delivery(
@@ -87,14 +88,25 @@ def _plan(pilot: Pilot, reading: DeliveryReading, to: str) -> None:
     }
     lines: list[Words] = [f"Delivery is {reading.mode} now."]
     lines += [f"Before anything else: {text}" for text in open_]
+    if is_local := found and pilot.environment_name == LOCAL:
+        lines.append(f"{KEEPS_ITS_MODE}. Elsewhere the way is:")
     for place, step in enumerate(found, start=1):
-        lines += [
-            f"{place}. Deploy with the line `Delivery: {step.mode}` in FILE:",
-            "   " + our_command("deploy", "--parameters", "FILE"),
-            f"   Wait until {step.until}:",
-            "   " + our_command("delivery", "--to", to, "--wait", "30m"),
-        ]
+        deploy, wait = _deploy(step.mode), our_command("delivery", "--to", to, "--wait", "30m")
+        lines += (
+            [f"{place}. Deploy with `Delivery: {step.mode}`, and wait until {step.until}."]
+            if is_local
+            else [
+                f"{place}. {deploy[0][:1].upper()}{deploy[0][1:]}",
+                "   " + deploy[1],
+                f"   Wait until {step.until}:",
+                "   " + wait,
+            ]
+        )
     pilot.output.record(fields, text=lines)
+
+
+def _deploy(mode: str) -> tuple[str, Words]:
+    return f"deploy with the line `Delivery: {mode}` in FILE:", our_command("deploy", "--parameters", "FILE")
 
 
 def _wait(pilot: Pilot, to: str, seconds: float) -> None:
@@ -114,11 +126,11 @@ def _wait(pilot: Pilot, to: str, seconds: float) -> None:
         raise TimedOut(f"not yet, after {seconds:,.0f} s: {'; '.join(open_)}")
     rest = steps(reading.mode, to)
     text: list[Words] = [f"Delivery is {reading.mode}, and nothing is left to wait for."]
-    if rest:
-        text += [
-            f"Next: deploy with the line `Delivery: {rest[0].mode}` in FILE:",
-            "  " + our_command("deploy", "--parameters", "FILE"),
-        ]
+    if rest and pilot.environment_name == LOCAL:
+        text.append(f"{KEEPS_ITS_MODE}. Elsewhere a deploy with `Delivery: {rest[0].mode}` would be next.")
+    elif rest:
+        title, command = _deploy(rest[0].mode)
+        text += [f"Next: {title}", "  " + command]
     pilot.output.record(
         {"mode": reading.mode, "to": to, "next": rest[0].mode if rest else None, "waiting_for": []}, text=text
     )
