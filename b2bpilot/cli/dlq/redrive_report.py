@@ -31,6 +31,7 @@ PLACES = {True: "in the queue", False: "sent, out of the queue", None: "not seen
 UNPROVEN = "so nothing is removed on a row's word, and nothing is called stored"
 EXPLAINED = {
     "send": "send",
+    "second": "remove, when another of its message that is sent has completed the row",
     "remove": "only remove: it is completed",
     "set aside": "leave: sent 3 times already, and failed (--include-poison)",
     "in progress": "leave: a lease on it holds: a run is at work on it, or died a moment ago",

@@ -21,9 +21,11 @@ def has_row(dead_letter: DeadLetter) -> bool:
 
 
 class Decision(StrEnum):
-    """Only `send` sends; only `send` and `remove` may delete."""
+    """Only `send` sends; only `send`, `second` and `remove` may delete."""
 
     SEND = "send"
+    SECOND = "second"
+    """Another dead letter of its message is sent: it is removed when the row is completed then, and stays else."""
     REMOVE = "remove"
     """The row is completed: the dead letter is only removed."""
     POISON = "set aside"
@@ -40,7 +42,7 @@ class Decision(StrEnum):
     UNOWNED = "owner unknown"
 
 
-ACTS = frozenset({Decision.SEND, Decision.REMOVE})
+ACTS = frozenset({Decision.SEND, Decision.SECOND, Decision.REMOVE})
 LEFT = {RowState.DISCARDED: Decision.DISCARDED, RowState.IN_PROGRESS: Decision.BUSY}
 NOT_OURS = frozenset({Decision.OTHER, Decision.GONE, Decision.UNOWNED})
 

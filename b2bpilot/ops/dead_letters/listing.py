@@ -216,7 +216,7 @@ def _log(dead_letter: DeadLetter, log: Callable[[], RequestLog], *, now: datetim
 
 def _explained(decision: Decision, dead_letter: DeadLetter, row: ShownRow, *, failures: int) -> str:
     match decision:
-        case Decision.SEND:
+        case Decision.SEND | Decision.SECOND:
             return f"send it again, for the {_ordinal(failures + 1)} time"
         case Decision.REMOVE:
             return "only remove it from the queue: the message is completed"

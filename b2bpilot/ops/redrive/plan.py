@@ -10,8 +10,8 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.causes import all_others
-from b2bpilot.ops.dead_letters.decision import ACTS, Decision
-from b2bpilot.ops.table.row_state import RowState
+from b2bpilot.ops.dead_letters.decision import ACTS, Decision, asked_of, has_row
+from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
 from b2bpilot.plural import many
@@ -95,6 +95,19 @@ class Plan:
         kept = [item for item in self.items if id(item) not in surplus]
         has_more = self.has_more or bool(surplus)
         return replace(self, items=kept, has_more=has_more), [item.dead_letter for item in acting[limit:]]
+
+    def once_a_message(self) -> Plan:
+        """Return the plan in which of each message one dead letter is sent."""
+        seen: set[Asked] = set()
+        items = []
+        for item in self.items:
+            if item.decision is Decision.SEND and has_row(item.dead_letter):
+                message = asked_of(item.dead_letter)
+                items.append(replace(item, decision=Decision.SECOND) if message in seen else item)
+                seen.add(message)
+            else:
+                items.append(item)
+        return replace(self, items=items)
 
     def by_decision(self) -> Counter[Decision]:
         return Counter(item.decision for item in self.items)

@@ -21,12 +21,12 @@ from b2bpilot.ops.redrive.plan import Plan, Planned
 from b2bpilot.ops.redrive.proof import StageProof
 from b2bpilot.ops.redrive.routes import ROUTES, Route, SentDeadLetter
 from b2bpilot.ops.redrive.stages import StagedSending
-from b2bpilot.ops.redrive.summary import Summary, summarize, summarize_removal
+from b2bpilot.ops.redrive.summary import Summary, summarize, summarize_removal, summarize_seconds
 from b2bpilot.ops.redrive.windows import Windows
 from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.table.asked import Table
-from b2bpilot.ops.table.row_proof import Proof
+from b2bpilot.ops.table.row_proof import Proof, RowOutcome
 from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES, DeadLetter, attributes_on_topic
 from b2bpilot.plural import many
 
@@ -149,6 +149,9 @@ class Redrive:
 
         is_by_answers = not self.table.proof.is_asked
         journal.write(*(_answered(one) if is_by_answers else _proved(one, proof) for one in sent))
+        seconds = plan.dead_letters(Decision.SECOND)
+        done = [one for one in seconds if proof.outcome(asked_of(one)) is RowOutcome.COMPLETED]
+        removed += self._remove(done, journal, when) + summarize_seconds(seconds, sent, proof)
         return removed + summarize(
             plan,
             sent,

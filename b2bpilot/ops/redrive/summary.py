@@ -18,6 +18,7 @@ from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.plural import many
 
+SECOND_STAYS = "another of its message was sent, and the row is not completed"
 NOT_COMPLETED = "sent, but its row is not completed yet"
 TOLD = {
     SendOutcome.PROCESSED: "completed, as the function said, and no row was asked",
@@ -152,6 +153,16 @@ def summarize_removal(dead_letters: Sequence[DeadLetter], *, deleted: Collection
     return Summary(
         removed=len(deleted),
         unfinished=tuple(_left(dead_letter, "SQS did not delete it", in_queue=True) for dead_letter in kept),
+    )
+
+
+def summarize_seconds(seconds: Sequence[DeadLetter], sent: Sequence[SentDeadLetter], proof: Proof) -> Summary:
+    """Return what stays of them: of a message that is not completed, or that was not sent any more."""
+    tried = {asked_of(one.dead_letter) for one in sent}
+    left = [one for one in seconds if proof.outcome(asked_of(one)) is not RowOutcome.COMPLETED]
+    return Summary(
+        not_sent=sum(asked_of(one) not in tried for one in left),
+        unfinished=tuple(_left(one, SECOND_STAYS, in_queue=True) for one in left if asked_of(one) in tried),
     )
 
 

@@ -63,6 +63,8 @@ class Windows:
         self._held.release(surplus)
         self.seen -= {dead_letter.queue_message_id for dead_letter in surplus}
         self._left -= plan.acting
+        if self._table.proof.is_proven and (self._route.answers or self._options.wait):
+            plan = plan.once_a_message()
         return replace(plan, unseen=self._unseen(has_more=plan.has_more))
 
     def follow(self, plan: Plan) -> bool:

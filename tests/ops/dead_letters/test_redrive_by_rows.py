@@ -70,14 +70,55 @@ def test_a_late_stage_whose_rows_fail_stops_the_run_with_the_stage_that_is_under
     assert summary.not_sent == 900 - 26 - 100 - 500
 
 
-def test_two_dead_letters_of_one_message_are_both_deleted_when_it_has_arrived() -> None:
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
+def test_of_two_dead_letters_of_one_message_one_is_sent_and_the_other_removed_by_its_row(route: type) -> None:
     first = dead_letter()
     deployment = Deployment([first, dead_letter()])
-    deployment.put(replace(first, queue_message_id="twin"))
+    deployment.put(replace(first, queue_message_id="second"))
 
-    whole(deployment, TopicRoute(deployment), wait=SOON, stages=(1,))
+    summary = whole(deployment, route(deployment), wait=SOON, stages=(1,))
 
     assert deployment.waiting == set()
+    assert (summary.completed, summary.removed, summary.everything_completed) == (2, 1, True)
+    assert deployment.processed[id_of(first)] == 1
+
+
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
+def test_the_other_dead_letter_of_a_message_stays_while_the_row_is_not_completed(route: type) -> None:
+    first = dead_letter()
+    deployment = Deployment([first], poison=frozenset({id_of(first)}))
+    deployment.put(replace(first, queue_message_id="second"))
+    lines = Lines()
+
+    summary = whole(deployment, route(deployment), lines, wait=SOON, max_failures=1.0)
+
+    assert "second" in deployment.waiting
+    assert (summary.removed, summary.not_sent) == (0, 0)
+    assert [one.reason for one in summary.unfinished if one.queue_message_id == "second"] == [
+        "another of its message was sent, and the row is not completed"
+    ]
+    assert [one["decision"] for one in lines if one["event"] == "planned"] == ["send", "second"]
+
+
+def test_what_no_row_can_tell_of_is_sent_dead_letter_by_dead_letter() -> None:
+    first = dead_letter()
+    deployment = Deployment([first])
+    deployment.put(replace(first, queue_message_id="second"))
+
+    summary = whole(deployment, TopicRoute(deployment), wait=timedelta())
+
+    assert (summary.completed, summary.removed, deployment.waiting) == (2, 0, set())
+
+
+def test_the_second_of_a_message_whose_first_was_not_sent_any_more_is_not_sent_either() -> None:
+    """A stage with too many failures was the last."""
+    first = [dead_letter() for _ in range(20)]
+    deployment = Deployment(first, is_subscribed=False)
+    deployment.put(replace(first[-1], queue_message_id="second"))
+
+    summary = whole(deployment, TopicRoute(deployment), wait=SOON)
+
+    assert (summary.stopped, summary.not_sent, len(summary.unfinished)) == (True, 20, 1)
 
 
 @pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
