@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench import hostile_input, once, publish, redrive, start, webhook
+from bench import claims, cold_start, hostile_input, once, publish, redrive, start, webhook
 from bench.row import Bench, BenchRow, at_least, at_most
 
 TYPER = "bare Typer help"
@@ -35,6 +35,23 @@ BENCHES: Final = (
                 )
                 for words in ("publish", "status", "dlq redrive")
             ),
+        ],
+    ),
+    Bench(
+        name="cold-start",
+        measures="Milliseconds of processor time of a fresh interpreter: a function's code, and the clients of its first event",
+        turns=9,
+        quick=3,
+        measured_by=cold_start.imports,
+        rows=[
+            BenchRow(
+                name=f"cold-{name.replace(' ', '-')}",
+                way=name,
+                baseline=f"boto3 for the {name}",
+                goal=at_most(1.1),
+                unit="ms",
+            )
+            for name in cold_start.FUNCTIONS
         ],
     ),
     Bench(
@@ -119,6 +136,50 @@ BENCHES: Final = (
                 unit="/s",
             ),
         ],
+    ),
+    *(
+        Bench(
+            name=name,
+            measures=f"Messages per second, claim and complete, {connections}; the same statements in each way",
+            turns=7,
+            quick=quick,
+            measured_by=measured_by,
+            rows=[
+                BenchRow(
+                    name=f"{name}-pgbench", way="b2bpilot", baseline="pgbench", goal=at_least(0.85), unit="/s"
+                ),
+                BenchRow(
+                    name=f"{name}-psycopg", way="b2bpilot", baseline="psycopg", goal=at_least(0.9), unit="/s"
+                ),
+                BenchRow(name=f"{name}-floor", way="psycopg", baseline="pgbench", goal=None, unit="/s"),
+            ],
+        )
+        for name, connections, measured_by, quick in (
+            ("claims", "on one connection", claims.on_one_connection, 3),
+            ("claims-ten", "on ten connections of ten processes", claims.on_ten_connections, 0),
+        )
+    ),
+    *(
+        Bench(
+            name=f"claims-{rows:,}".replace(",", ""),
+            measures=f"Messages per second, claim and complete on one connection, in a table of {rows:,} rows",
+            turns=7,
+            measured_by=measured_by,
+            is_large=rows == claims.LARGE,
+            rows=[
+                BenchRow(
+                    name=f"claims-of-{rows:,}".replace(",", ""),
+                    way=f"{rows:,} rows",
+                    baseline=f"{claims.SMALL:,} rows",
+                    goal=at_least(0.95),
+                    unit="/s",
+                )
+            ],
+        )
+        for rows, measured_by in (
+            (claims.LARGER, claims.in_a_table_of_a_million),
+            (claims.LARGE, claims.in_a_table_of_ten_million),
+        )
     ),
     Bench(
         name="once",
