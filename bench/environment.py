@@ -18,6 +18,7 @@ import psutil
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs, describe
+from b2bpilot.local.clients import Keys, LocalAws
 from b2bpilot.local.state import EnvironmentState, read_state
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -29,9 +30,13 @@ class Running:
     """An environment, its stack, and the variables with which a command finds both."""
 
     state: EnvironmentState
+    aws: LocalAws
     stack: StackOutputs
-    access: AwsAccess
     environ: dict[str, str]
+
+    @property
+    def access(self) -> AwsAccess:
+        return self.aws.access
 
 
 class Environments:
@@ -49,9 +54,12 @@ class Environments:
     ) -> None:
         self._open.close()
 
-    def one(self, **parameters: str) -> Running:
-        """Return the environment whose template has these parameters."""
-        options = tuple(f"--parameter={name}={value}" for name, value in sorted(parameters.items()))
+    def one(self, *handlers: str, **parameters: str) -> Running:
+        """Return the environment whose template has these parameters, and that may run these handlers beside it."""
+        options = (
+            *(f"--handler={handler}" for handler in handlers),
+            *(f"--parameter={name}={value}" for name, value in sorted(parameters.items())),
+        )
         if options not in self._running:
             self._running[options] = self._open.enter_context(environment(options))
         return self._running[options]
@@ -71,13 +79,10 @@ def environment(options: Sequence[str] = ()) -> Iterator[Running]:
             _wait_until_ready(process)
             state = read_state(Path(home))
             assert state is not None
-            access = _access_to(state)
-            yield Running(
-                state=state,
-                stack=describe("local", access),
-                access=access,
-                environ=_environ_of(state, home),
-            )
+            keys = Keys(access_key_id=state.access_key_id, secret_access_key=state.secret_access_key)
+            aws = LocalAws(endpoint_url=state.endpoint_url, keys=keys, region=state.region)
+            stack = describe("local", aws.access)
+            yield Running(state=state, aws=aws, stack=stack, environ=_environ_of(state, home))
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -99,15 +104,6 @@ def processes(state: EnvironmentState) -> list[psutil.Process]:
     roots = [psutil.Process(pid) for pid in (state.pid, state.emulator_pid, state.postgres_pid)]
     found = {process.pid: process for root in roots for process in [root, *root.children(recursive=True)]}
     return list(found.values())
-
-
-def _access_to(state: EnvironmentState) -> AwsAccess:
-    return AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.access_key_id,
-        secret_access_key=state.secret_access_key,
-    )
 
 
 def _environ_of(state: EnvironmentState, home: str) -> dict[str, str]:

@@ -6,34 +6,50 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import LiteralString
 
 from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.waiting import pause, wait_until
 from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
 from bench.environment import Environments, processes, wait_for_rows
 from bench.row import Turn
+from tests.ops.migrations.tables import connect
+from tests.sqs_version.stack import HANDLERS, deploy_old
 
-WARM_UP = 20
-ONE_BY_ONE = 50
+TRICKLE = 20
+PER_SECOND = 2
+OLD_SECONDS = 30
+"""So long the old version's messages may take: its batch window is 5 s."""
 CONNECTIONS = 16
 WEBHOOKS = 1_000
 DISTINCT = 800
 WAIT_SECONDS = 120
 SETTLE_SECONDS = 20
 IDLE_SECONDS = 30
+DONE: LiteralString = """
+    SELECT message_sid, extract(epoch FROM updated_at) FROM b2b_pilot_user_submissions
+    WHERE message_sid = ANY(%s) AND status = 'completed'
+"""
 
 
 def to_row(environments: Environments) -> Iterator[Turn]:
-    """Milliseconds of one webhook after another."""
-    states = {"topic": environments.one().state}
-    for state in states.values():
-        _milliseconds(state, WARM_UP)
+    """Milliseconds of a trickle of webhooks, until their rows are completed by PostgreSQL's clock, which is this machine's."""
+    topic, queue = environments.one(), environments.one(Delivery="queue")
+    old = environments.one(*HANDLERS)
+    places = {
+        "topic": (topic.state, topic.state.webhook_url),
+        "queue": (queue.state, queue.state.webhook_url),
+        "SQS version": (old.state, deploy_old(old).webhook_url),  # type: ignore[arg-type]  # it needs state and clients
+    }
+    for place in places.values():
+        _milliseconds(*place)
     while True:
         turn = {}
-        for name, state in states.items():
-            found = _milliseconds(state, ONE_BY_ONE)
+        for name, place in places.items():
+            found = _milliseconds(*place)
             turn[f"{name}, p50"] = statistics.median(found)
             turn[f"{name}, p95"] = statistics.quantiles(found, n=20)[-1]
         yield turn
@@ -71,25 +87,26 @@ def idle(environments: Environments) -> Iterator[Turn]:
         }
 
 
-def _milliseconds(state: EnvironmentState, count: int) -> list[float]:
+def _milliseconds(state: EnvironmentState, url: str) -> list[float]:
+    sent: dict[str, float] = {}
     with (
-        WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
-        DatabaseManager(state.database_url) as database,
+        WebhookClient(url, auth_token=state.twilio_auth_token) as webhook,
+        connect(state.database_url) as database,
     ):
-        return [_until_stored(webhook, database) * 1_000 for _ in range(count)]
-
-
-def _until_stored(webhook: WebhookClient, database: DatabaseManager) -> float:
-    """The time until the row is committed and seen by another connection."""
-    started = time.perf_counter()
-    answer = webhook.post(sample_params(Sample.TEXT))
-    assert answer.status == 200, answer
-    assert answer.message_id is not None
-    while time.perf_counter() - started < WAIT_SECONDS:
-        row = database.get_submission_by_message_id(answer.message_id)
-        if row is not None and row.status is SubmissionStatus.COMPLETED:
-            return time.perf_counter() - started
-    raise TimeoutError(f"message {answer.message_id} was not stored")
+        begun = time.time()
+        for number in range(TRICKLE):
+            pause(max(0.0, begun + number / PER_SECOND - time.time()))
+            params = sample_params(Sample.TEXT)
+            sent[params["MessageSid"]] = time.time()
+            assert webhook.post(params).status == 200
+        completed = wait_until(
+            lambda: dict(database.execute(DONE, [list(sent)]).fetchall()),
+            enough=lambda rows: len(rows) == len(sent),
+            seconds=OLD_SECONDS,
+            pause_seconds=0.1,
+        )
+    assert len(completed) == len(sent), "not all messages were stored"
+    return [(float(completed[message_sid]) - began) * 1_000 for message_sid, began in sent.items()]
 
 
 def _post_all(state: EnvironmentState, messages: Sequence[dict[str, str]]) -> list[int]:
