@@ -65,6 +65,8 @@ def with_figures(text: str, benches: Sequence[Bench], results: Results) -> str:
 
     def figure(found: re.Match[str]) -> str:
         begin, name, part, end = found.groups()
+        if name not in results:
+            return found.group()
         median = getattr(results[name], part).median
         return f"{begin}{_number(median)} {'x' if part == 'ratio' else units[name]}{end}"
 
@@ -163,7 +165,9 @@ def _shown(found: Spread, unit: str) -> str:
 
 
 def _number(value: float) -> str:
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    digits = (
+        0 if value == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    )
     return f"{value:,.{digits}f}"
 
 

@@ -10,6 +10,7 @@ from bench import (
     backfill,
     claims,
     cold_start,
+    express,
     hostile_input,
     memory,
     once,
@@ -80,7 +81,7 @@ BENCHES: Final = (
     Bench(
         name="cold-start",
         measures="Milliseconds of processor time of a fresh interpreter: a function's code, and the clients of its first event",
-        turns=9,
+        turns=5,
         quick=3,
         measured_by=cold_start.imports,
         rows=[
@@ -97,7 +98,7 @@ BENCHES: Final = (
     Bench(
         name="commands",
         measures="Seconds at the prompt, of whole processes against an idle local environment",
-        turns=9,
+        turns=7,
         quick=3,
         measured_by=start.one_command,
         rows=[
@@ -158,7 +159,7 @@ BENCHES: Final = (
     Bench(
         name="publish",
         measures="Messages per second, 5,000 of them, against a bare loop around boto3's PublishBatch",
-        turns=5,
+        turns=3,
         measured_by=publish.sending,
         rows=[
             BenchRow(
@@ -289,14 +290,14 @@ BENCHES: Final = (
     Bench(
         name="memory",
         measures="The most megabytes of a process, of 100,000 dead letters or lines beside 1,000; its goal is absolute",
-        turns=2,
+        turns=1,
         measured_by=memory.of_each,
         rows=_memory(memory.CASES, most={"logs": 100}),
     ),
     Bench(
         name="memory-backfill",
         measures="The most megabytes of a process, of a table of 100,000 rows beside one of 1,000",
-        turns=2,
+        turns=1,
         measured_by=backfill.of_each,
         rows=_memory(backfill.CASES),
     ),
@@ -309,5 +310,66 @@ BENCHES: Final = (
             *_memory(["memory"], prefix="reconcile"),
             BenchRow(name="reconcile-seconds", way="seconds, 100,000", goal=at_most(60), unit="s"),
         ],
+    ),
+    Bench(
+        name="express",
+        measures="Milliseconds from a burst of 400 messages, 7 % of them high, to rows: the p50, with the processor slowed",
+        turns=3,
+        measured_by=express.under_a_backlog,
+        rows=[
+            BenchRow(
+                name="express-high",
+                way="high, express lane",
+                baseline="normal, express lane",
+                goal=at_most(1 / 3),
+                unit="ms",
+            ),
+            BenchRow(
+                name="express-lane",
+                way="high, express lane",
+                baseline="high, one lane",
+                goal=at_most(1 / 3),
+                unit="ms",
+            ),
+            BenchRow(
+                name="express-normal",
+                way="normal, express lane",
+                baseline="normal, one lane",
+                goal=at_most(1.1),
+                unit="ms",
+            ),
+        ],
+    ),
+    Bench(
+        name="express-flood",
+        measures="Milliseconds from a burst of 1,000 urgent messages and 100 normal ones to rows, with the processor slowed",
+        turns=3,
+        measured_by=express.urgent_at_once,
+        rows=[
+            BenchRow(
+                name="express-flood-normal",
+                way="normal, p50, express lane",
+                baseline="normal, p50, one lane",
+                goal=at_most(1.1),
+                unit="ms",
+            ),
+            *(
+                BenchRow(
+                    name=f"express-flood-last-{priority}",
+                    way=f"{priority}, last, express lane",
+                    baseline=f"{priority}, last, one lane",
+                    goal=at_most(1.1),
+                    unit="ms",
+                )
+                for priority in ("normal", "high")
+            ),
+        ],
+    ),
+    Bench(
+        name="express-broken",
+        measures="Of 100 urgent messages, those that are no rows in the end, with the express function deleted by hand",
+        turns=1,
+        measured_by=express.broken,
+        rows=[BenchRow(name="express-broken", way="lost", goal=at_most(0), unit="messages")],
     ),
 )

@@ -51,6 +51,7 @@ def test_only_what_is_twice_as_bad_fails(goal: Goal, recorded: float, today: flo
 def test_a_document_s_figures_are_the_recorded_ones(document: Path) -> None:
     text = document.read_text()
 
+    assert {name for _, name, _, _ in results.CITED.findall(text)} <= results.read().keys()
     assert results.with_figures(text, BENCHES, results.read()) == text
 
 
