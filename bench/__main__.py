@@ -72,7 +72,14 @@ def _is_wanted(bench: Bench, arguments: argparse.Namespace) -> bool:
 def _is_far(row: BenchRow, found: results.Results, recorded: results.Results) -> bool:
     """Only ratios are compared: a time is the machine's own."""
     now, then = found.get(row.name), recorded.get(row.name)
-    if row.goal is None or now is None or then is None or now.ratio is None or then.ratio is None:
+    if (
+        not row.is_steady
+        or row.goal is None
+        or now is None
+        or then is None
+        or now.ratio is None
+        or then.ratio is None
+    ):
         return False
     return row.goal.is_far_from(now.ratio.median, then.ratio.median)
 

@@ -39,13 +39,15 @@ def at_least(value: float) -> Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchRow:
-    """`way` and `baseline` name what a turn measured. Without a baseline the goal is absolute."""
+    """`way` and `baseline` name what a turn measured. Without a baseline the goal is absolute. A ratio is not steady that the
+    machine's load moves: it is compared with no recorded one."""
 
     name: str
     way: str
     goal: Goal | None
     unit: str
     baseline: str | None = None
+    is_steady: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
