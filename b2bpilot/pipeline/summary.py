@@ -46,19 +46,21 @@ COUNTS: Final = Statement(
 )
 
 _LATENCY: Final[LiteralString] = """
-    SELECT count(*) AS rows, now() AS now,
+    SELECT priority, grouping(priority) = 1 AS is_all, count(*) AS rows, now() AS now,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
     FROM (
-        SELECT extract(epoch FROM completed_at - received_at)::float AS seconds
+        SELECT coalesce(priority, 'normal') AS priority,
+            extract(epoch FROM completed_at - received_at)::float AS seconds
         FROM (
-            SELECT status, created_at, received_at, completed_at
+            SELECT status, priority, created_at, received_at, completed_at
             FROM b2b_pilot_user_submissions
             ORDER BY id DESC
             LIMIT %(newest)s
         ) AS newest
         WHERE status = 'completed' AND created_at >= %(since)s AND completed_at >= received_at
     ) AS stored
+    GROUP BY GROUPING SETS ((), (priority))
 """
 LATENCY: Final = Statement(query=_LATENCY, before=_LATENCY)
 
@@ -84,6 +86,8 @@ class TableSummary:
     replies_unknown: int
     discarded: int = 0
     latency: StoredLatency | None
+    by_priority: Mapping[str, StoredLatency] = field(default_factory=dict)
+    """The same, of the rows of each priority that there is."""
     last_by_status: Mapping[SubmissionStatus | str, datetime] = field(default_factory=dict)
     """When a row of the status was changed last, discarded ones left out."""
     now: datetime | None = None
@@ -98,7 +102,8 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
     Raises DatabaseError.
     """
     counts = _rows(connection, COUNTS, {"stale_after": stale_after})
-    (newest,) = _rows(connection, LATENCY, {"newest": NEWEST, "since": since})
+    latencies = _rows(connection, LATENCY, {"newest": NEWEST, "since": since})
+    newest = next(row for row in latencies if row["is_all"])
     return TableSummary(
         by_status={known_status(row["status"]): row["rows"] for row in counts},
         stuck=sum(row["stuck"] for row in counts),
@@ -106,6 +111,9 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
         replies_unknown=sum(row["replies_unknown"] for row in counts),
         discarded=sum(row["discarded"] for row in counts if row["status"] == SubmissionStatus.ABANDONED),
         latency=_latency(newest),
+        by_priority={
+            row["priority"]: found for row in latencies if not row["is_all"] and (found := _latency(row))
+        },
         now=newest["now"],
         last_by_status={known_status(row["status"]): row["last"] for row in counts if row["last"]},
         last_stuck=max((row["last_stuck"] for row in counts if row["last_stuck"]), default=None),

@@ -73,6 +73,7 @@ from b2bpilot.ops.retries import Retries, RetryFacts
 from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.status.findings import findings
+from b2bpilot.ops.status.reading import ReservedConcurrency
 from b2bpilot.ops.status.subscribers import SubscriberState
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.ops.subscribers.activity import FailedRuns, WaitingDeadLetters
@@ -357,6 +358,42 @@ def status(pilot: Pilot) -> None:
         ),
         runs=InquiryAnswer(value=[a_run()]),
     )
+    pilot.output.lines(screen(found, findings(found), blocks=BLOCKS))
+
+
+def status_express(pilot: Pilot) -> None:
+    """With an express lane, under a backlog."""
+    found = reading(
+        traffic=InquiryAnswer(
+            value=traffic(
+                {
+                    Count.PUBLISHED: 1_200,
+                    Count.DELIVERED: 1_284,
+                    Count.STORED: 880,
+                    Count.EXPRESS_THROTTLES: 2,
+                },
+                {
+                    Level.IN_FLIGHT: 7,
+                    Level.EXPRESS_IN_FLIGHT: 1,
+                    Level.WAITING_MS: 240_000,
+                    Level.EXPRESS_WAITING_MS: 180,
+                },
+                StoredLatency(p50_ms=61_000, p95_ms=231_000, rows=880),
+            )
+        ),
+        rows=InquiryAnswer(
+            value=rows(
+                {SubmissionStatus.COMPLETED: 880},
+                by_priority={
+                    "high": StoredLatency(p50_ms=120, p95_ms=310, rows=84),
+                    "normal": StoredLatency(p50_ms=64_000, p95_ms=233_000, rows=796),
+                },
+            )
+        ),
+        express=InquiryAnswer(value=ReservedConcurrency(runs=3)),
+    )
+    stack = replace(found.environment.stack, express_function_name="b2b-pilot-express-processor-prod")
+    found = replace(found, environment=replace(found.environment, stack=stack))
     pilot.output.lines(screen(found, findings(found), blocks=BLOCKS))
 
 
@@ -772,6 +809,7 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "runs-list": runs_list,
     "runs-show": runs_show,
     "status": status,
+    "status-express": status_express,
     "submissions-list": submissions_list,
     "submissions-show": submission_show,
     "submissions-stuck": submissions_stuck,

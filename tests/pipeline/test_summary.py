@@ -96,6 +96,20 @@ def test_the_latency_is_that_of_completed_rows_since_then(connection: Connection
     assert latency.p95_ms == pytest.approx(808)
 
 
+def test_the_latency_is_told_of_each_priority_and_a_row_without_one_is_normal(connection: Connection) -> None:
+    now = ago(0)
+    for priority, milliseconds in (("high", 10), ("high", 30), ("normal", 100), (None, 300)):
+        completed = now + timedelta(milliseconds=milliseconds)
+        insert(connection, "completed", priority=priority, received_at=now, completed_at=completed)
+
+    found = summary(connection)
+
+    assert found.latency is not None
+    assert found.latency.rows == 4
+    told = {priority: (one.rows, round(one.p50_ms)) for priority, one in found.by_priority.items()}
+    assert told == {"high": (2, 20), "normal": (2, 200)}
+
+
 def test_replies_of_which_nobody_knows_are_counted(connection: Connection) -> None:
     insert(connection, "completed", reply_state="unknown")
     assert summary(connection).replies_unknown == 1

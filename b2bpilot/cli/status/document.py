@@ -47,6 +47,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "failed_rows_with_dead_letter": reading.dead_lettered.value,
         "database": reading.database.map(lambda proof: proof.fields()),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
+        **_express(reading),
         "processor_subscribed": reading.subscriptions.map(lambda found: bool(processors(found, stack))),
         "subscribers": reading.subscribers.map(lambda found: [_subscriber(one) for one in found]),
         **_absence(reading),
@@ -74,13 +75,11 @@ def _finding(finding: Finding, reading: Reading) -> dict[str, object]:
 
 
 def _traffic(traffic: Traffic) -> dict[str, object]:
-    from b2bpilot.ops.status.traffic import Level
-
     return {
         "since": format_time(traffic.since),
         "period_seconds": int(traffic.period.total_seconds()),
         "totals": {count.value: traffic.total(count) for count in traffic.counts},
-        "newest": {level.value: traffic.newest(level) for level in Level},
+        "newest": {level.value: traffic.newest(level) for level in traffic.levels},
         "latency_ms": _latency(traffic.latency),
         "series": {
             kind.value: [_point(point) for point in points]
@@ -131,6 +130,21 @@ def _rows(rows: TableSummary) -> dict[str, object]:
         "stale": rows.stale,
         "replies_unknown": rows.replies_unknown,
         "latency_ms": _latency(rows.latency),
+        "latency_ms_by_priority": {
+            priority: _latency(found) for priority, found in sorted(rows.by_priority.items())
+        },
+    }
+
+
+def _express(reading: Reading) -> dict[str, object]:
+    """Only where there is an express lane."""
+    if not reading.environment.stack.express_function_name:
+        return {}
+    reserved = reading.express.value
+    return {
+        "express_reserved_concurrency": {"runs": reserved.runs, "exists": reserved.is_there}
+        if reserved
+        else None
     }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding, Seen
-    from b2bpilot.ops.status.reading import Reading
+    from b2bpilot.ops.status.reading import Reading, ReservedConcurrency
     from b2bpilot.ops.status.subscribers import SubscriberState
     from b2bpilot.ops.status.traffic import Count, Traffic
     from b2bpilot.pipeline.summary import StoredLatency, TableSummary
@@ -110,10 +110,10 @@ def _traffic(reading: Reading, blocks: str) -> Iterator[Line]:
     for count in (Count.PUBLISHED, Count.DELIVERED, Count.STORED, Count.DUPLICATES, Count.FAILED):
         yield _count(traffic, count, blocks)
     yield _line("in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], blocks))
-    waiting = traffic.newest(Level.WAITING_MS)
-    text = "nothing lately" if waiting is None else f"waited {_milliseconds(waiting)}"
+    text = _waited(reading, traffic)
     yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], blocks))
     yield _line("latency", _latency(reading))
+    yield from _by_priority(reading)
 
 
 def _count(traffic: Traffic, count: Count, blocks: str) -> Line:
@@ -126,10 +126,49 @@ def _in_flight(reading: Reading) -> str:
 
     newest = reading.traffic.map(lambda traffic: traffic.newest(Level.IN_FLIGHT))
     peak = "none lately" if newest is None else f"peak {newest:.0f}"
+    if reading.environment.stack.express_function_name:
+        return _both_in_flight(reading)
     reserved = reading.reserved.value
     if reserved is None:
         return f"{peak}, limit unknown"
     return f"{peak}, limit {reserved.runs}" if reserved.runs is not None else f"{peak}, no reserve"
+
+
+def _both_in_flight(reading: Reading) -> str:
+    """`7 of 10, express 1 of 3`"""
+    from b2bpilot.ops.status.traffic import Level
+
+    def told(level: Level, limit: ReservedConcurrency | None) -> str:
+        newest = reading.traffic.map(lambda traffic: traffic.newest(level))
+        seen = "none lately" if newest is None else f"{newest:.0f}"
+        if limit is None:
+            return f"{seen}, limit unknown"
+        return f"{seen} of {limit.runs}" if limit.runs is not None else f"{seen}, no reserve"
+
+    express = reading.express.value
+    theirs = "is gone" if express and not express.is_there else told(Level.EXPRESS_IN_FLIGHT, express)
+    return f"peak {told(Level.IN_FLIGHT, reading.reserved.value)}, express {theirs}"
+
+
+def _waited(reading: Reading, traffic: Traffic) -> str:
+    from b2bpilot.ops.status.traffic import Level
+
+    def told(level: Level) -> str:
+        waiting = traffic.newest(level)
+        return "nothing lately" if waiting is None else f"waited {_milliseconds(waiting)}"
+
+    if not reading.environment.stack.express_function_name:
+        return told(Level.WAITING_MS)
+    return f"{told(Level.WAITING_MS)}, express {told(Level.EXPRESS_WAITING_MS).removeprefix('waited ')}"
+
+
+def _by_priority(reading: Reading) -> Iterator[Line]:
+    """By the newest rows, where somebody is to come first."""
+    stack, rows = reading.environment.stack, reading.rows.value
+    if rows is None or not (stack.express_function_name or stack.high_priority_numbers):
+        return
+    for priority, latency in sorted(rows.by_priority.items()):
+        yield _line(f"  {priority}", _percentiles(latency, "newest row"))
 
 
 def _latency(reading: Reading) -> str:
@@ -278,7 +317,7 @@ def _unknown(name: str, answer: InquiryAnswer[object]) -> Line:
 
 
 def _line(name: str, text: str, spark: str = "") -> Line:
-    named = f"{name:<{NAME}}{text:<{NUMBER}}"
+    named = f"{name:<{NAME}}{text:<{NUMBER}}" + ("  " if spark.strip() and len(text) >= NUMBER else "")
     return Line(named + Toned(spark, Tone.DATA) if spark.strip() else named, indent=NAME)
 
 

@@ -14,6 +14,33 @@ from b2bpilot.plural import many
 
 LONG_WAIT_MS = 600_000
 """As the alarm has it; after 6 hours Lambda gives up."""
+LONG_EXPRESS_WAIT_MS = 60_000
+"""As the express lane's alarm has it."""
+UNITS = {
+    Count.EXPRESS_FAILED: "run",
+    Count.EXPRESS_THROTTLES: "time",
+    Count.EXPRESS_DEAD_LETTER_ERRORS: "dead letter",
+}
+OF_EXPRESS = (
+    (
+        Count.EXPRESS_FAILED,
+        Kind.RUNS_FAIL,
+        "{} of the express processor failed; the processor has the same messages",
+        our_command("logs", "express", "--since", "1h", "--level", "error"),
+    ),
+    (
+        Count.EXPRESS_THROTTLES,
+        Kind.THROTTLED,
+        "the express processor was at its limit {}; Lambda tries such messages again, and the processor has them, too",
+        our_command("verify", "--only", "processor"),
+    ),
+    (
+        Count.EXPRESS_DEAD_LETTER_ERRORS,
+        Kind.DEAD_LETTERS_UNWRITTEN,
+        "{} of the express processor that Lambda could not write; the processor has the same messages",
+        our_command("verify", "--only", "dead-letters"),
+    ),
+)
 PASSED = {Count.PUBLISHED: "published", Count.DELIVERED: "delivered", Count.STORED: "stored"}
 
 
@@ -83,6 +110,7 @@ def counted(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
     yield from _client_errors(traffic)
     yield from _throttles(traffic, reading)
     yield from _standing_still(traffic)
+    yield from _express(traffic, reading)
 
 
 def counted_finding(
@@ -169,6 +197,51 @@ def _standing_still(traffic: Traffic) -> Iterator[Finding]:
             gravity=Gravity.STOPPED,
             text=f"messages wait {waiting / 60_000:.0f} minutes in Lambda's queue; after 6 hours it gives up on them",
             command=our_command("diagnose", "not-processed"),
+            last=at,
+        )
+
+
+def _express(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
+    """Of the express lane: the processor has every message, so nothing of this stops or loses one."""
+    reserved = reading.express.value
+    if reserved is not None and not reserved.is_there:
+        yield Finding(
+            kind=Kind.SUBSCRIBER_GETS_NOTHING,
+            gravity=Gravity.WAITING,
+            text="the express processor does not exist, which the stack has: urgent messages wait as all do, and the processor "
+            "stores them",
+            command=our_command("verify", "--only", "processor"),
+            last=Seen.at(reading.at),
+        )
+        return
+    if reserved is not None and reserved.runs == 0:
+        yield Finding(
+            kind=Kind.NO_RESERVE,
+            gravity=Gravity.WAITING,
+            text="the express processor's reserved concurrency is 0: each urgent message becomes a dead letter, and the processor "
+            "stores it",
+            command=our_command("verify", "--only", "processor"),
+            last=Seen.at(reading.at),
+        )
+        return
+    for count, kind, text, command in OF_EXPRESS:
+        if number := traffic.total(count):
+            yield counted_finding(
+                traffic,
+                count,
+                kind=kind,
+                gravity=Gravity.NOTICE,
+                text=text.format(many(number, UNITS[count])),
+                command=command,
+                passed=Count.STORED,
+            )
+    waiting, at = traffic.newest(Level.EXPRESS_WAITING_MS), traffic.last(Level.EXPRESS_WAITING_MS)
+    if waiting is not None and at and waiting >= LONG_EXPRESS_WAIT_MS:
+        yield Finding(
+            kind=Kind.LONG_WAIT,
+            gravity=Gravity.NOTICE,
+            text=f"urgent messages wait {waiting / 60_000:.0f} min for the express processor; the processor has them, too",
+            command=our_command("verify", "--only", "processor"),
             last=at,
         )
 

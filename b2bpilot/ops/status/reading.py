@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from b2bpilot.aws.alarms import Alarm, alarms
+from b2bpilot.aws.functions import Function, FunctionGone
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.aws.session import Timeouts
@@ -83,6 +84,8 @@ class Reading:
     """Between topic and processor; a stack of the release before has none."""
     absence: InquiryAnswer[Absence] = field(default_factory=lambda: InquiryAnswer(value=Absence()))
     """Who imports the topic, and is not subscribed."""
+    express: InquiryAnswer[ReservedConcurrency | None] = field(default_factory=InquiryAnswer)
+    """The express processor's; None without an express lane."""
 
     @property
     def unanswered(self) -> Iterator[tuple[str, InquiryAnswer[object]]]:
@@ -94,6 +97,7 @@ class Reading:
             "the dead-letter queue": self.dead_letters,
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
+            "the express processor's reserved concurrency": self.express,
             "the topic's subscriptions": self.subscriptions,
             **(
                 {"the other subscribers": self.subscribers, "who is missing": self.absence}
@@ -110,9 +114,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservedConcurrency:
-    """How many runs at once the processor may have; None when nothing is reserved for it."""
+    """How many runs at once a function may have; None when nothing is reserved for it."""
 
     runs: int | None
+    is_there: bool = True
+    """False: the function does not exist, which the stack has."""
 
 
 def reading(
@@ -140,7 +146,8 @@ def reading(
         dead_lettered = ask(lambda: _dead_lettered(queue.answer(), table))
         rows = ask(lambda: _rows(table, environment, since=now - wanted.window))
         proof = ask(lambda: _proof(table))
-        reserved = ask(lambda: _reserved(environment))
+        reserved = ask(lambda: _reserved(environment.processor()))
+        express = ask(lambda: _express(environment))
         subscribed = ask(
             lambda: subscriptions(environment.access, environment.stack.topic_arn, timeouts=timeouts)
         )
@@ -159,6 +166,7 @@ def reading(
             rows=rows.answer(),
             database=proof.answer(),
             reserved=reserved.answer(),
+            express=express.answer(),
             subscriptions=subscribed.answer(),
             subscribers=others.answer(),
             absence=missing.answer(),
@@ -229,8 +237,16 @@ def _rejections(counted: InquiryAnswer[Traffic], environment: Environment, timeo
     return rejections(group, since=seen.since - seen.period, until=seen.until)
 
 
-def _reserved(environment: Environment) -> ReservedConcurrency:
-    return ReservedConcurrency(runs=environment.processor().reserved_concurrency())
+def _reserved(function: Function) -> ReservedConcurrency:
+    return ReservedConcurrency(runs=function.reserved_concurrency())
+
+
+def _express(environment: Environment) -> ReservedConcurrency | None:
+    name = environment.stack.express_function_name
+    try:
+        return _reserved(Function.connect(name, access=environment.access)) if name else None
+    except FunctionGone:
+        return ReservedConcurrency(runs=None, is_there=False)
 
 
 def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:
@@ -241,7 +257,7 @@ def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:
         name_of(stack.message_queue_arn),
         name_of(stack.dead_letter_queue_arn),
         stack.webhook_function_name,
-        stack.processor_function_name,
+        *stack.processors,
         stack.stale_function_name,
         stack.redriver_function_name,
         stack.api_id,

@@ -41,6 +41,10 @@ class Count(StrEnum):
     THROTTLES = "throttles"
     DROPPED = "dropped"
     DEAD_LETTER_ERRORS = "dead_letter_errors"
+    EXPRESS_FAILED = "express_failed"
+    """As those of the processor, of the express one; of a stack without an express lane nothing is asked."""
+    EXPRESS_THROTTLES = "express_throttles"
+    EXPRESS_DEAD_LETTER_ERRORS = "express_dead_letter_errors"
 
 
 class Level(StrEnum):
@@ -49,6 +53,8 @@ class Level(StrEnum):
     IN_FLIGHT = "in_flight"
     WAITING_MS = "waiting_ms"
     """How long the oldest event had waited in Lambda's own queue when it was started."""
+    EXPRESS_IN_FLIGHT = "express_in_flight"
+    EXPRESS_WAITING_MS = "express_waiting_ms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +69,12 @@ class Traffic:
     latency: StoredLatency | None
 
     def total(self, count: Count) -> int:
-        return round(total(self.counts[count]))
+        return round(total(self.counts.get(count, ())))
 
     def lately(self, count: Count) -> int:
         """Return the sum of the last two periods."""
         since = self.until - 2 * self.period
-        return round(total(point for point in self.counts[count] if point.at >= since))
+        return round(total(point for point in self.counts.get(count, ()) if point.at >= since))
 
     @property
     def passed_lately(self) -> int:
@@ -77,17 +83,17 @@ class Traffic:
 
     def after(self, count: Count, moment: datetime) -> int:
         """Return the sum of the periods that begin later than `moment`."""
-        return round(total(point for point in self.counts[count] if point.at > moment))
+        return round(total(point for point in self.counts.get(count, ()) if point.at > moment))
 
     def last(self, kind: Count | Level) -> Seen | None:
         """Return the newest period in which something was counted; None where there is none."""
-        points = self.counts[kind] if isinstance(kind, Count) else self.levels[kind]
+        points = self.counts.get(kind, ()) if isinstance(kind, Count) else self.levels.get(kind, ())
         at = max((point.at for point in points if point.value > 0), default=None)
         return Seen(since=at, until=min(at + self.period, self.until)) if at else None
 
     def newest(self, level: Level) -> float | None:
         """Return the level of the newest period that has one, if that is among the last two."""
-        points = self.levels[level]
+        points = self.levels.get(level, ())
         if not points or points[-1].at < self.until - 2 * self.period:
             return None
         return points[-1].value
@@ -150,18 +156,33 @@ def _counts(environment: Environment) -> dict[Count, Metric]:
         Count.DROPPED: ("AWS/Lambda", "AsyncEventsDropped", processor),
         Count.DEAD_LETTER_ERRORS: ("AWS/Lambda", "DeadLetterErrors", processor),
     }
+    if stack.express_function_name:
+        express = {"FunctionName": stack.express_function_name}
+        places |= {
+            Count.EXPRESS_FAILED: ("AWS/Lambda", "Errors", express),
+            Count.EXPRESS_THROTTLES: ("AWS/Lambda", "Throttles", express),
+            Count.EXPRESS_DEAD_LETTER_ERRORS: ("AWS/Lambda", "DeadLetterErrors", express),
+        }
     return {
         count: Metric(namespace=namespace, name=name, dimensions=dimensions)
         for count, (namespace, name, dimensions) in places.items()
     }
 
 
+LEVELS_OF = (
+    {Level.IN_FLIGHT: "ConcurrentExecutions", Level.WAITING_MS: "AsyncEventAge"},
+    {Level.EXPRESS_IN_FLIGHT: "ConcurrentExecutions", Level.EXPRESS_WAITING_MS: "AsyncEventAge"},
+)
+"""Of the processor, and of the express one."""
+
+
 def _levels(environment: Environment) -> dict[Level, Metric]:
-    processor = {"FunctionName": environment.stack.processor_function_name}
-    names = {Level.IN_FLIGHT: "ConcurrentExecutions", Level.WAITING_MS: "AsyncEventAge"}
     return {
-        level: Metric(namespace="AWS/Lambda", name=name, dimensions=processor, stat="Maximum")
-        for level, name in names.items()
+        level: Metric(
+            namespace="AWS/Lambda", name=name, dimensions={"FunctionName": function}, stat="Maximum"
+        )
+        for function, levels in zip(environment.stack.processors, LEVELS_OF, strict=False)
+        for level, name in levels.items()
     }
 
 

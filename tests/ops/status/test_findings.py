@@ -161,6 +161,36 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
             "b2bpilot verify -e prod --only processor",
         ),
         (
+            {"express": ReservedConcurrency(runs=0)},
+            "the express processor's reserved concurrency is 0: each urgent message becomes a dead letter, and the processor stores it",
+            "b2bpilot verify -e prod --only processor",
+        ),
+        (
+            {"express": ReservedConcurrency(runs=None, is_there=False)},
+            "the express processor does not exist, which the stack has: urgent messages wait as all do, and the processor stores them",
+            "b2bpilot verify -e prod --only processor",
+        ),
+        (
+            {"traffic": traffic({Count.EXPRESS_FAILED: 2})},
+            "2 runs of the express processor failed; the processor has the same messages",
+            "b2bpilot logs express -e prod --since 1h --level error",
+        ),
+        (
+            {"traffic": traffic({Count.EXPRESS_THROTTLES: 1})},
+            "the express processor was at its limit 1 time; Lambda tries such messages again, and the processor has them, too",
+            "b2bpilot verify -e prod --only processor",
+        ),
+        (
+            {"traffic": traffic({Count.EXPRESS_DEAD_LETTER_ERRORS: 1})},
+            "1 dead letter of the express processor that Lambda could not write; the processor has the same messages",
+            "b2bpilot verify -e prod --only dead-letters",
+        ),
+        (
+            {"traffic": traffic(levels={Level.EXPRESS_WAITING_MS: 120_000})},
+            "urgent messages wait 2 min for the express processor; the processor has them, too",
+            "b2bpilot verify -e prod --only processor",
+        ),
+        (
             {"rows": rows({SubmissionStatus.ABANDONED: 2})},
             "2 messages abandoned: nothing tries them again but a person, with a redrive or `submissions republish`",
             "b2bpilot submissions list -e prod --status abandoned",

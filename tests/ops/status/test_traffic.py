@@ -62,6 +62,21 @@ def test_each_number_comes_from_its_own_metric(environment: Environment) -> None
     assert found.newest(Level.WAITING_MS) is None
 
 
+def test_both_processors_are_counted_where_there_is_an_express_lane(environment: Environment) -> None:
+    express = "b2b-pilot-express-processor-prod"
+    for function, runs in ((STACK.processor_function_name, 7), (express, 1)):
+        put(environment, "AWS/Lambda", "ConcurrentExecutions", runs, FunctionName=function)
+        put(environment, "AWS/Lambda", "Throttles", runs, FunctionName=function)
+    both = replace(environment, stack=replace(STACK, express_function_name=express))
+
+    found, alone = read(both), read(environment)
+
+    assert (found.newest(Level.IN_FLIGHT), found.newest(Level.EXPRESS_IN_FLIGHT)) == (7, 1)
+    assert (found.total(Count.THROTTLES), found.total(Count.EXPRESS_THROTTLES)) == (7, 1)
+    assert {one for one in (*alone.counts, *alone.levels) if one.startswith("express")} == set()
+    assert alone.newest(Level.EXPRESS_IN_FLIGHT) is None
+
+
 def test_without_messages_there_is_no_latency(environment: Environment) -> None:
     assert read(environment).latency is None
 
