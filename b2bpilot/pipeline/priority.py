@@ -13,6 +13,8 @@ def numbers_in(text: str) -> frozenset[str]:
 
 
 def priority_of(params: Mapping[str, str], high: frozenset[str]) -> Priority:
-    """Tell it from the number of ours that Twilio's parameters name, on whichever channel: `whatsapp:+1...` is `+1...`."""
-    number = params.get("To", "").rpartition(":")[2].strip()
-    return Priority.HIGH if number in high else Priority.NORMAL
+    """Tell it from the number of ours that Twilio's parameters name: `whatsapp:+1...` is `+1...`. Behind a channel's name what
+    is no telephone number is that channel's own id, and no short code."""
+    channel, _, address = params.get("To", "").strip().rpartition(":")
+    is_number = not channel or address.startswith("+")
+    return Priority.HIGH if is_number and address in high else Priority.NORMAL

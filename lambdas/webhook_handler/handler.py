@@ -121,6 +121,7 @@ def _log_published(message: PilotMessage, sns_message_id: str, named: Mapping[st
         **named,
         "sns_message_id": sns_message_id,
         "message_type": message.message_type.value,
+        "priority": message.priority.value,
         "test": message.test,
     }
     logger.info("Message published", extra=extra)

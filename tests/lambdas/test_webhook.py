@@ -318,3 +318,17 @@ def test_a_message_that_sns_refused_is_logged_with_its_ids(
     (record,) = (vars(record) for record in caplog.records if record.message == "Message not published")
     assert record["message_sid"] == sent["MessageSid"]
     assert record["message_id"] == message_id_for(sent["MessageSid"])
+
+
+@pytest.mark.parametrize(("to", "priority"), [("whatsapp:+15005550001", "high"), ("+15005550002", "normal")])
+def test_what_is_sent_to_certain_numbers_has_high_priority_however_it_comes(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch, to: str, priority: str
+) -> None:
+    monkeypatch.setenv("HIGH_PRIORITY_NUMBERS", "12345, +15005550001")
+    importlib.reload(webhook)
+
+    for request in (form(params(To=to)), json_event(params(To=to)), json_event({"test": "x", "To": to})):
+        assert call(request)["statusCode"] == 200
+
+    found = [one["MessageAttributes"]["priority"]["Value"] for one in topic.published()]
+    assert found == [priority] * 3

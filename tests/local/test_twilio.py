@@ -376,6 +376,25 @@ def test_an_urgent_message_is_one_row_and_one_reply_by_whichever_run_was_first(
     assert [each.sid for each in twilio.client.messages.list(to="whatsapp:+15005550013")] == [row.reply_sid]
 
 
+def test_a_lost_urgent_message_is_published_as_urgent(
+    pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number is read from the stack: this process has none of the webhook's variables."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    bought = back_door(pipeline, "number", {"phone_number": URGENT, "sms_url": pipeline.state.webhook_url})
+    account = pipeline.state.twilio_account_sid
+    params = sample_params(Sample.TEXT, From=SENDER, To=URGENT, AccountSid=account)
+    at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    back_door(pipeline, "inbound", {"messages": [{"params": params, "at": at, "deliver": False}]})
+
+    command = ["twilio", "reconcile", "-e", "local", "--to", URGENT, "--publish-missing", "--yes"]
+    assert main([*command, ALL_THE_SAME]) == 0
+    back_door(pipeline, "no_number", bought)
+
+    assert replied(database, params["MessageSid"]).priority == Priority.HIGH
+    assert eventually(lambda: ends_of(pipeline, params["MessageSid"], 2), "the end of both runs")
+
+
 def test_of_a_deleted_express_lane_nothing_is_lost_and_its_dead_letters_are_ours(
     pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

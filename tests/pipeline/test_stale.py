@@ -18,7 +18,7 @@ from b2bpilot.errors import (
     PublishFailed,
 )
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
+from b2bpilot.pipeline.message import PilotMessage, Priority, Source, encode, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
@@ -61,7 +61,7 @@ def row(database: DatabaseManager, message_id: str) -> UserSubmission:
 def test_a_killed_run_is_published_again_and_then_completed_once(
     database: DatabaseManager, admin: psycopg.Connection
 ) -> None:
-    sent, published = message(), list[PilotMessage]()
+    sent, published = message(priority=Priority.HIGH), list[PilotMessage]()
     database.claim(sent, lease=timedelta(minutes=5))
     age(admin)
 
@@ -70,6 +70,7 @@ def test_a_killed_run_is_published_again_and_then_completed_once(
     assert (report.claimed, report.published, report.backlog) == (1, 1, 1)
     (again,) = published
     assert (again.message_id, again.params, again.source) == (sent.message_id, sent.params, Source.STALE)
+    assert encode(again).attributes["priority"]["StringValue"] == "high"
     assert (
         process(delivery(again), database=database, replier=None, lease=STALE_AFTER) is DeliveryOutcome.STORED
     )

@@ -167,6 +167,7 @@ def _recovery(
     work: Work, journal: Journal, *, wait: timedelta, allow_partial: bool, observe: Callable[[str], None]
 ) -> Recovery:
     from b2bpilot.ops.reconcile.recovery import Recovery
+    from b2bpilot.pipeline.priority import numbers_in
 
     return Recovery(
         twilio=work.twilio,
@@ -175,6 +176,7 @@ def _recovery(
         journal=journal,
         wait=wait,
         allow_partial=allow_partial,
+        high_priority_numbers=numbers_in(work.pilot.environment.stack.high_priority_numbers),
         observe=observe,
     )
 

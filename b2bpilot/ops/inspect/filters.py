@@ -37,13 +37,14 @@ class Subscriptions:
         """The kinds that the message may be of: what the webhook publishes as its line says, or anything that a command does."""
         line = self.published
         kind, test = line.get("message_type"), line.get("test") is True
+        priority = line.get("priority", Priority.NORMAL)
         sources = (Source.CLI if test else Source.TWILIO,) if line else (Source.CLI, Source.RECONCILE)
         return [
             one
             for one in kinds()
             if one.source in sources
             and not one.is_redriven
-            and (not line or one.priority is Priority.NORMAL)
+            and (not line or one.priority == priority)
             and (kind is None or one.message_type == kind)
         ]
 

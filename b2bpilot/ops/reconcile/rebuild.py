@@ -9,6 +9,7 @@ from enum import StrEnum
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
+from b2bpilot.pipeline.priority import priority_of
 from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.alerts import alert_request
 from b2bpilot.twilio.failures import TwilioNotFound
@@ -65,15 +66,20 @@ class Rebuilt:
 
 
 def rebuild(
-    twilio: Twilio, finding: MessageFinding, *, allow_partial: bool = False, is_service: IsService
+    twilio: Twilio,
+    finding: MessageFinding,
+    *,
+    allow_partial: bool = False,
+    is_service: IsService,
+    high: frozenset[str] = frozenset(),
 ) -> Rebuilt:
-    """Return the message again. It counts as received when Twilio first sent it. Raises TwilioFailed, and LostAtTwilio
-    unless a part will do."""
+    """Return the message again, urgent if it was sent to one of the `high` numbers. It counts as received when Twilio first sent
+    it. Raises TwilioFailed, and LostAtTwilio unless a part will do."""
     variables = _from_alert(twilio, finding)
     try:
         details = message_details(twilio, finding.sid)
     except TwilioNotFound as exc:
-        return _deleted(finding, variables if allow_partial else None, exc)
+        return _deleted(finding, variables if allow_partial else None, exc, high)
     params = (
         params_of(details, is_service=is_service) if variables is None else _completed(variables, details)
     )
@@ -83,20 +89,22 @@ def rebuild(
             f"redacted or deleted at Twilio, or it may have been: {', '.join(gaps)}; --allow-partial publishes the rest"
         )
     return Rebuilt(
-        message=_message(finding, _without_masks(params)),
+        message=_message(finding, _without_masks(params), high),
         origin=RebuiltFrom.REST if variables is None else RebuiltFrom.ALERT,
         lost=(*gaps, *(lost_fields(details, params) if variables is None else ())),
         is_partial=bool(gaps),
     )
 
 
-def _deleted(finding: MessageFinding, variables: Mapping[str, str] | None, error: TwilioNotFound) -> Rebuilt:
+def _deleted(
+    finding: MessageFinding, variables: Mapping[str, str] | None, error: TwilioNotFound, high: frozenset[str]
+) -> Rebuilt:
     """Only an alert may still hold a message that was deleted; its files are gone with it."""
     if variables is None:
         raise LostAtTwilio(f"deleted at Twilio: {error}") from error
     gone = tuple(name for name in variables if name.startswith("MediaUrl"))
     return Rebuilt(
-        message=_message(finding, _without_masks(variables)),
+        message=_message(finding, _without_masks(variables), high),
         origin=RebuiltFrom.ALERT,
         lost=(*masked_names(variables), *gone),
         is_partial=True,
@@ -201,10 +209,11 @@ def _from_alert(twilio: Twilio, finding: MessageFinding) -> Mapping[str, str] | 
     return {name: value for name, value in variables.items() if name not in ADDED_FOR_FALLBACK}
 
 
-def _message(finding: MessageFinding, params: Mapping[str, str]) -> PilotMessage:
+def _message(finding: MessageFinding, params: Mapping[str, str], high: frozenset[str]) -> PilotMessage:
     return PilotMessage(
         message_id=message_id_for(finding.sid),
         source=Source.RECONCILE,
         received_at=finding.sent_at,
         params=params,
+        priority=priority_of(params, high),
     )

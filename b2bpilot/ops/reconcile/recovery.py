@@ -35,7 +35,7 @@ HOPELESS = (AwsDenied, CredentialsMissing, TwilioDenied, TwilioUnreachable)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """One run. `wait` is how long the proof of each window may take; `allow_partial` publishes also what is left of redacted
-    messages."""
+    messages. What was sent to `high_priority_numbers` is published with high priority, as the webhook would have."""
 
     twilio: Twilio
     table: WholeTable
@@ -43,6 +43,7 @@ class Recovery:
     journal: JournalWriter
     wait: timedelta
     allow_partial: bool = False
+    high_priority_numbers: frozenset[str] = frozenset()
     observe: Callable[[str], None] = lambda _: None
 
     def run(self, findings: Iterable[MessageFinding], recovered: Recovered) -> Recovered:
@@ -85,7 +86,11 @@ class Recovery:
     def _rebuild(self, is_known: IsService, finding: MessageFinding) -> tuple[str, Rebuilt | PilotError]:
         try:
             return finding.sid, rebuild(
-                self.twilio, finding, allow_partial=self.allow_partial, is_service=is_known
+                self.twilio,
+                finding,
+                allow_partial=self.allow_partial,
+                is_service=is_known,
+                high=self.high_priority_numbers,
             )
         except HOPELESS:
             raise
