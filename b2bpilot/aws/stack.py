@@ -105,6 +105,12 @@ class StackOutputs:
         return f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{self.processor_function_name}"
 
     @property
+    def express_function_arn(self) -> str:
+        """Without version and alias; empty while there is no express lane."""
+        name = self.express_function_name
+        return f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{name}" if name else ""
+
+    @property
     def twilio_secret(self) -> str:
         """The ARN of the secret with Twilio's credentials, as functions and commands read them."""
         return self.secret_arn if self.reads_old_secret else self.twilio_secret_arn

@@ -11,7 +11,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.subscriptions import Listed, Subscription, listed, subscription_of
 from b2bpilot.errors import AwsError, Refused, UsageError
-from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.recipient import EXPRESS, Recipient
 from b2bpilot.pipeline.addressee import is_subscription
 from b2bpilot.pipeline.dead_letter import DeadLetter, with_owner
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership
@@ -115,8 +115,10 @@ class LiveSubscribers:
         return self._listing.result()
 
     def _asked(self, arn: str) -> Owner:
-        if arn in (self._recipient.subscription_arn, self._recipient.express_subscription_arn):
+        if arn == self._recipient.subscription_arn:
             return OURS
+        if arn == self._recipient.express_subscription_arn:
+            return replace(OURS, lane=EXPRESS)
         try:
             for one in self.listed():
                 if one.arn == arn:

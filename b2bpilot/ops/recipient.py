@@ -11,6 +11,8 @@ from b2bpilot.pipeline.owner import asker_of
 
 PROCESSOR = "processor"
 """What the stack's own subscriber is called; no other may be."""
+EXPRESS = "express"
+"""What its second one is called, the express lane's."""
 NOBODY_KNOWS = "which function takes what is in its queue is not known"
 
 

@@ -40,6 +40,8 @@ class Owner:
     """Its subscription is gone, and somebody said that it was the processor's."""
     subscriber: str = ""
     """For whom that was asked, where it was not the processor: `ours` is that subscriber's then."""
+    lane: str | None = None
+    """Which of our own subscriptions it names, where it is not the processor's."""
 
     @property
     def is_ours(self) -> bool:

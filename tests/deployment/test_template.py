@@ -324,6 +324,16 @@ def test_the_redriver_knows_each_subscription_and_the_queue_as_ours(
     assert variables["OWN_QUEUE_ARN"] == {"Fn::GetAtt": ["MessageQueue", "Arn"]}
 
 
+def test_the_redriver_knows_the_express_lane_as_ours(template: dict[str, Any]) -> None:
+    found = Evaluation(template, ExpressConcurrency="2").resource("DeadLetterRedriverFunction")
+    variables = found["Environment"]["Variables"]
+    listed = [variables[name]["Fn::Join"][1] for name in ("OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS")]
+    assert listed == [
+        [{"Ref": "ProcessorSubscription"}, {"Ref": "ExpressSubscription"}],
+        [{"Fn::GetAtt": [f"{name}ProcessorFunction", "Arn"]} for name in ("Background", "Express")],
+    ]
+
+
 # ---- the redrive inside AWS ----
 
 

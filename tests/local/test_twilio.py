@@ -30,6 +30,7 @@ from b2bpilot.twilio.webhook import WebhookClient
 from tests.forked import Forked
 from tests.local.conftest import Machine, back_door_headers, machine
 from tests.local.polling import eventually
+from tests.local.test_pipeline import closed_database
 
 REPLY = "Thank you, we are on it!"
 SENDER = "+15005550006"
@@ -362,7 +363,11 @@ def test_messages_of_another_systems_number_are_left_alone(
 
 
 def test_an_urgent_message_is_one_row_and_one_reply_by_whichever_run_was_first(
-    pipeline: Machine, database: DatabaseManager, twilio: Twilio
+    pipeline: Machine,
+    database: DatabaseManager,
+    twilio: Twilio,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     bought = back_door(pipeline, "number", {"phone_number": URGENT, "sms_url": pipeline.state.webhook_url})
     sid = urgent(pipeline, sender="+15005550013")
@@ -374,6 +379,14 @@ def test_an_urgent_message_is_one_row_and_one_reply_by_whichever_run_was_first(
     assert sorted(ends) in (["duplicate", "stored"], ["in_progress", "stored"])
     assert (row.priority, row.attempts) == (Priority.HIGH, 1)
     assert [each.sid for each in twilio.client.messages.list(to="whatsapp:+15005550013")] == [row.reply_sid]
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    capsys.readouterr()
+    assert main(["subscribers", "-e", "local", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["subscriptions"]
+    assert sorted((one["name"], one["processor"], one["verdict"]) for one in found) == [
+        ("express", False, "healthy"),
+        ("processor", True, "healthy"),
+    ]
 
 
 def test_a_lost_urgent_message_is_published_as_urgent(
@@ -395,6 +408,29 @@ def test_a_lost_urgent_message_is_published_as_urgent(
     assert eventually(lambda: ends_of(pipeline, params["MessageSid"], 2), "the end of both runs")
 
 
+def test_what_both_lanes_gave_up_is_two_dead_letters_and_one_row(
+    pipeline: Machine,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    with closed_database(pipeline):
+        sid = urgent(pipeline)
+        eventually(lambda: dead_letters_of(pipeline, sid, 2), "two dead letters")
+    only = ("-e", "local", "--message-id", message_id_for(sid))
+    assert main(["dlq", "list", *only, "-o", "json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    counted = [sum(one[name] for one in groups) for name in ("count", "messages", "of_express")]
+    assert (counted, {one["owner"] for group in groups for one in group["owners"]}) == ([2, 1, 1], set())
+
+    assert main(["dlq", "redrive", *only, "--yes"]) == 0
+
+    row = replied(database, sid)
+    assert row.priority == Priority.HIGH
+    assert dead_letters_of(pipeline, sid, 1) == []
+
+
 def test_of_a_deleted_express_lane_nothing_is_lost_and_its_dead_letters_are_ours(
     pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,14 +438,7 @@ def test_of_a_deleted_express_lane_nothing_is_lost_and_its_dead_letters_are_ours
     monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
     pipeline.client("lambda").delete_function(FunctionName=pipeline.stack_output("ExpressFunctionName"))
     stored = replied(database, urgent(pipeline))
-    sqs, queue = pipeline.client("sqs"), {"QueueUrl": pipeline.stack_output("DeadLetterQueueUrl")}
-    look = queue | {"VisibilityTimeout": 0, "MaxNumberOfMessages": 10}
-    eventually(
-        lambda: [
-            one for one in sqs.receive_message(**look).get("Messages", []) if stored.message_id in one["Body"]
-        ],
-        "SNS's dead letter",
-    )
+    eventually(lambda: dead_letters_of(pipeline, str(stored.message_sid), 1), "SNS's dead letter")
 
     assert main(["dlq", "redrive", "-e", "local", "--message-id", stored.message_id, "--yes"]) == 0
 
@@ -427,6 +456,14 @@ def urgent(pipeline: Machine, *, sender: str = SENDER) -> str:
     with WebhookClient(pipeline.state.webhook_url, auth_token=pipeline.state.twilio_auth_token) as client:
         assert client.post(params).status == 200
     return params["MessageSid"]
+
+
+def dead_letters_of(pipeline: Machine, sid: str, count: int) -> list[str]:
+    """The bodies of a message's dead letters, once there are so many."""
+    sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
+    seen = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=10).get("Messages", [])
+    found = [one["Body"] for one in seen if message_id_for(sid) in one["Body"]]
+    return found if len(found) >= count else []
 
 
 def ends_of(pipeline: Machine, sid: str, count: int) -> list[str]:

@@ -74,7 +74,7 @@ def story(shown: Shown, *, reveal: bool, now: datetime) -> list[tuple[str, str]]
     dead_letter = shown.dead_letter
     lines = [
         ("dead letter", f"{dead_letter.queue_message_id} ({dead_letter.shape}, group {shown.group})"),
-        ("owner", str(dead_letter.owner)),
+        ("owner", f"{dead_letter.owner}{', its express lane' if dead_letter.owner.lane else ''}"),
         ("failure", _failure(dead_letter.failure, reveal=reveal)),
         ("unreadable", dead_letter.unreadable),
         ("body", (dead_letter.body if reveal else cut(dead_letter.body)) if dead_letter.unreadable else None),

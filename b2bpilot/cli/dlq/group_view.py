@@ -40,6 +40,7 @@ def fields(group: Group) -> dict[str, object]:
         "expiring": expiry.count if expiry else 0,
         "sample": group.sample,
         "owners": owner_view.fields(group.owners),
+        "of_express": group.of_express,
         "rows": None if group.states is None else {str(state): n for state, n in group.states.items()},
         "row_errors": dict(group.row_errors),
     }
@@ -54,6 +55,8 @@ def lines(group: Group, *, now: datetime) -> Iterator[Words | Line]:
     yield INDENT + joined("; ", [fact for fact in facts if fact])
     for text, count in group.row_errors.items():
         yield f"{INDENT}last error of {many(count, 'row')}: {one_line(text)}"
+    if group.of_express:
+        yield f"{INDENT}{group.of_express:,} of the express lane"
     for line in owner_view.lines(group.owners):
         yield INDENT + line
     yield f"{INDENT}for example {group.sample}"

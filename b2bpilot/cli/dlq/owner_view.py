@@ -24,6 +24,7 @@ def owner_fields(owner: Owner) -> dict[str, object]:
         "owner": str(owner),
         "subscription_arn": owner.subscription_arn,
         "adopted": owner.is_adopted,
+        "lane": owner.lane,
     }
 
 

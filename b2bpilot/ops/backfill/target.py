@@ -18,7 +18,7 @@ def require_fillable(found: Subscriber, environment: Environment) -> None:
 
 
 def _require_another(found: Subscriber) -> None:
-    if found.is_processor:
+    if found.is_ours:
         raise Refused(
             "the processor stores the messages that this table has: there is nothing to fill back into it",
             hint="rows that are not completed: "

@@ -127,6 +127,8 @@ class Group:
     """What the database says of the messages of those that are ours; None when it was not asked."""
     owners: Mapping[Owner, int] = field(default_factory=dict)
     """Whose those are that are not ours, or were adopted."""
+    of_express: int = 0
+    """Dead letters of ours that the express lane gave up, or did not get."""
     row_errors: Mapping[str, int] = field(default_factory=dict)
     """What failed rows say, in messages, where it is something else: a dead letter keeps what it was written with, also
     when its message was tried again and failed of another cause."""
@@ -215,6 +217,7 @@ def _group(
         sample=oldest.message_id or oldest.queue_message_id,
         states=None if states is None else _states(dead_letters, states),
         owners=owners_of(dead_letters),
+        of_express=sum(one.owner.lane is not None for one in dead_letters),
         repeated=_repeated(dead_letters),
         row_errors=_other_errors(dead_letters, row_errors),
     )

@@ -61,7 +61,7 @@ def backlog(subscriber: Subscriber, environment: Environment, *, timeouts: Timeo
         problem = str(subscriber.subscription.attributes_error)
     if problem:
         return WaitingDeadLetters(error=problem)
-    if environment.stack.dead_letter_queue_arn in arns and not subscriber.is_processor:
+    if environment.stack.dead_letter_queue_arn in arns and not subscriber.is_ours:
         return WaitingDeadLetters(error="its dead letters lie in this environment's own queue, among others")
     if not arns:
         return WaitingDeadLetters(has_queue=False)

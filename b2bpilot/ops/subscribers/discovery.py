@@ -19,7 +19,7 @@ from b2bpilot.aws.subscriptions import Listed, Subscription, as_listed, listed, 
 from b2bpilot.errors import AwsError, NotFound, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.recipient import NOBODY_KNOWS, Recipient
-from b2bpilot.ops.subscribers.health import T, is_processor_s
+from b2bpilot.ops.subscribers.health import T, is_express_s, is_processor_s
 from b2bpilot.ops.subscribers.names import suffix
 from b2bpilot.ops.subscribers.naming import (
     names_among,
@@ -57,6 +57,7 @@ class Subscriber:
     kind: SubscriberKind
     subscription: Subscription
     is_processor: bool = False
+    is_express: bool = False
     function_arn: str | None = None
     run_as: str | None = None
     """What SNS, or the queue's mapping, runs: the function with its version or alias, where one is named."""
@@ -70,6 +71,11 @@ class Subscriber:
     """Where Lambda sends what its function failed on, where it has no dead-letter configuration: any destination."""
     exists: bool | None = None
     errors: tuple[str, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is of this stack: its dead letters are the processor's."""
+        return self.is_processor or self.is_express
 
     @property
     def function_arns(self) -> tuple[str, ...]:
@@ -99,7 +105,7 @@ def subscribers_among(environment: Environment, found: Sequence[Subscription]) -
 
 
 def others_among(environment: Environment, found: Sequence[T]) -> list[Subscriber]:
-    """Return the subscribers beside the processor, which is not looked at. `found` are all of the topic: names depend on it."""
+    """Return the subscribers beside the stack's own, which are not looked at. `found` are all of the topic: names depend on it."""
     named = others_named(found, environment)
     return of_each(lambda one: _subscriber(_asked(one[1], environment), one[0], environment), named)
 
@@ -125,7 +131,7 @@ def is_taken(environment: Environment, name: str) -> bool:
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
     """Return what commands about its dead letters need. Raises Refused where it has no single dead-letter queue of its own,
     or one that is out of reach, NotFound where that is gone, and AwsError where nobody can tell."""
-    if subscriber.is_processor:
+    if subscriber.is_ours:
         return Recipient.of_stack(environment.stack)
     _require_within_reach(environment, subscriber)
     queue_arn = _dead_letter_queue(subscriber)
@@ -235,7 +241,10 @@ def _asked(one: Listed | Subscription, environment: Environment) -> Subscription
 
 def _subscriber(subscription: Subscription, name: str, environment: Environment) -> Subscriber:
     found = _looked_at(subscription, name, environment)
-    return replace(found, is_processor=is_processor_s(subscription, environment.stack))
+    stack = environment.stack
+    return replace(
+        found, is_processor=is_processor_s(subscription, stack), is_express=is_express_s(subscription, stack)
+    )
 
 
 def _looked_at(subscription: Subscription, name: str, environment: Environment) -> Subscriber:

@@ -75,7 +75,7 @@ def report(
         problems += _losing(subscription, found)
         doubts += _doubtful(subscription, found)
     else:
-        wrong = list(_wrong_filter(subscription))
+        wrong = list(_wrong_filter(subscription, stack))
         unreached, problems = [*unreached, *wrong], [*problems, *wrong]
     if subscription.redrive_policy is None and subscription.attributes_error is None:
         (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
@@ -92,10 +92,20 @@ def report(
 
 
 def is_processor_s(subscription: Listed | Subscription, stack: StackOutputs) -> bool:
-    """Tell whether it delivers to the processor, through an alias or a version, too, or to the queue in front of it. A function
-    of its name in another account or region is another."""
+    """Tell whether it is a way that every message takes: to the processor, through an alias or a version, too, or to the queue in
+    front of it. A function of its name in another account or region is another."""
     endpoint = function_name(subscription.endpoint)
     return bool(endpoint) and endpoint in (stack.processor_function_arn, stack.message_queue_arn)
+
+
+def is_express_s(subscription: Listed | Subscription, stack: StackOutputs) -> bool:
+    """Tell whether it is the express lane's: ours as well, but no message depends on it."""
+    express = stack.express_function_arn
+    return bool(express) and function_name(subscription.endpoint) == express
+
+
+def is_ours(subscription: Listed | Subscription, stack: StackOutputs) -> bool:
+    return is_processor_s(subscription, stack) or is_express_s(subscription, stack)
 
 
 def processors(found: Iterable[T], stack: StackOutputs) -> list[T]:
@@ -104,8 +114,8 @@ def processors(found: Iterable[T], stack: StackOutputs) -> list[T]:
 
 
 def others(found: Iterable[T], stack: StackOutputs) -> list[T]:
-    """Return those that deliver to somebody else."""
-    return [one for one in found if not is_processor_s(one, stack)]
+    """Return those that deliver to somebody else, who is none of this stack."""
+    return [one for one in found if not is_ours(one, stack)]
 
 
 def confirms_itself(subscription: Subscription) -> bool:
@@ -165,13 +175,11 @@ def _unknown_permissions(endpoint: PermissionReading, redrive: PermissionReading
             yield Reason(text=f"whether its {name} lets SNS in is unknown: {reading.error}")
 
 
-def _wrong_filter(subscription: Subscription) -> Iterator[Reason]:
+def _wrong_filter(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
     """It may leave out what it likes, but not everything."""
+    whose = () if is_ours(subscription, stack) else ("--subscriber", subscription.arn)
     if found := filter_problems(subscription):
-        yield Reason(
-            text=f"its filter policy: {'; '.join(found)}",
-            command=our_command("verify", "--subscriber", subscription.arn),
-        )
+        yield Reason(text=f"its filter policy: {'; '.join(found)}", command=our_command("verify", *whose))
 
 
 def _losing(subscription: Subscription, coverage: Coverage) -> Iterator[Reason]:
@@ -194,7 +202,9 @@ def _unfiltered(subscription: Subscription) -> str:
 def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
     """This environment's queue is for what ends in this environment: another's dead letters would lie there for good."""
     text = "it has no redrive policy: what SNS cannot deliver is lost"
-    if not is_processor_s(subscription, stack):
+    if is_express_s(subscription, stack):
+        text = "it has no redrive policy: what SNS cannot deliver to it, only the processor gets"
+    if not is_ours(subscription, stack):
         return Reason(text=f"{text}. Its owner can name a queue of its own")
     return Reason(
         text=text,
@@ -206,11 +216,11 @@ def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
 
 def _remarks(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
     target = subscription.redrive_target_arn
-    is_ours = is_processor_s(subscription, stack)
-    if target == stack.dead_letter_queue_arn and not is_ours:
+    ours = is_ours(subscription, stack)
+    if target == stack.dead_letter_queue_arn and not ours:
         yield Reason(
             text="what SNS cannot deliver goes to this environment's queue, where nobody redrives it: "
             "its owner has to name a queue of its own"
         )
-    if is_ours and target is not None and target != stack.dead_letter_queue_arn:
+    if ours and target is not None and target != stack.dead_letter_queue_arn:
         yield Reason(text=f"what SNS cannot deliver goes to {target}, not to this environment's queue")

@@ -6,7 +6,7 @@ import re
 
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.recipient import PROCESSOR
+from b2bpilot.ops.recipient import EXPRESS, PROCESSOR
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 CORE = PREFIX.removesuffix("-")
@@ -29,7 +29,7 @@ def require_name(name: str) -> None:
             f"{name!r} cannot be a subscriber's name",
             hint="it begins with a-z, and is up to 31 lower-case letters, digits and hyphens",
         )
-    if name == PROCESSOR:
+    if name in (PROCESSOR, EXPRESS):
         raise UsageError(f"{name!r} is b2bpilot's own subscriber", hint="choose another name")
     if CORE in name:
         raise UsageError(

@@ -9,8 +9,8 @@ from b2bpilot.aws.subscriptions import Listed, Subscription
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.owner import endpoint_name
-from b2bpilot.ops.recipient import PROCESSOR
-from b2bpilot.ops.subscribers.health import T, is_processor_s, others, processors
+from b2bpilot.ops.recipient import EXPRESS, PROCESSOR
+from b2bpilot.ops.subscribers.health import T, is_express_s, is_ours, is_processor_s, others, processors
 from b2bpilot.ops.subscribers.names import suffix
 from b2bpilot.pipeline.arn import function_name, name_of
 
@@ -30,8 +30,11 @@ def short_name(endpoint: str, environment: str) -> str:
 
 def meanings(found: Sequence[T], environment: Environment) -> Mapping[str, Sequence[T]]:
     """Return what each text stands for. An exact one hides a shorter one: a resource called `crm` is meant by crm, and not
-    crm-b2b-pilot-prod. Nobody else's is `processor`."""
-    index = {PROCESSOR: processors(found, environment.stack)}
+    crm-b2b-pilot-prod. Nobody else's is `processor`, nor `express` where there is an express lane."""
+    stack = environment.stack
+    index = {PROCESSOR: processors(found, stack)}
+    if express := [one for one in found if is_express_s(one, stack)]:
+        index[EXPRESS] = express
     for place in range(FORMS):
         named: dict[str, list[T]] = {}
         for one in found:
@@ -47,6 +50,8 @@ def names_among(found: Sequence[T], environment: Environment) -> list[str]:
     def name(one: T) -> str:
         if is_processor_s(one, environment.stack):
             return PROCESSOR
+        if is_express_s(one, environment.stack):
+            return EXPRESS
         arn, endpoint, whole, short = _forms(one, environment)
         if not endpoint.startswith("arn:"):
             return short
@@ -59,9 +64,9 @@ def names_among(found: Sequence[T], environment: Environment) -> list[str]:
 
 
 def others_named(found: Sequence[T], environment: Environment) -> list[tuple[str, T]]:
-    """Return all but the processor's, each with its name. `found` are all of the topic: names depend on it."""
+    """Return all but the stack's own, each with its name. `found` are all of the topic: names depend on it."""
     named = zip(names_among(found, environment), found, strict=True)
-    return [(name, one) for name, one in named if not is_processor_s(one, environment.stack)]
+    return [(name, one) for name, one in named if not is_ours(one, environment.stack)]
 
 
 def endpoints_of_others(found: Sequence[T], environment: Environment) -> dict[str, str]:

@@ -81,19 +81,22 @@ class SubscriberReport:
 
     def _with_commands(self) -> Iterator[Reason]:
         """What has no command of its own, `verify` tells with all that is wrong beside it."""
-        whose = () if self.subscriber.is_processor else ("--subscriber", self.subscriber.name)
+        whose = () if self.subscriber.is_ours else ("--subscriber", self.subscriber.name)
         for one in self.report.problems:
             yield one if one.command else Reason(text=one.text, command=our_command("verify", *whose))
 
     def _lost(self) -> Iterator[Reason]:
         """The processor stores it all the same: from its rows it can be sent once more, to this one only."""
-        if self.report.is_losing and not self.subscriber.is_processor:
+        if self.report.is_losing and not self.subscriber.is_ours:
             yield Reason(
                 text="what it missed is sent to it alone, when it can receive again",
                 command=backfill_command(self.subscriber.name),
             )
 
     def _dead_letters(self) -> Iterator[Reason]:
+        """The express lane's lie among the processor's, with which they are told."""
+        if self.subscriber.is_express:
+            return
         if number := self.backlog.dead_letters:
             yield Reason(
                 text=f"{many(number, 'dead letter')} {'waits' if number == 1 else 'wait'} for somebody",

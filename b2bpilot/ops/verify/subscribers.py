@@ -12,7 +12,7 @@ from b2bpilot.aws.queue_attributes import QueueAttributes, queue_at
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, UsageError
-from b2bpilot.ops.recipient import PROCESSOR, Recipient
+from b2bpilot.ops.recipient import EXPRESS, PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.discovery import Subscriber, SubscriberKind, others_among
 from b2bpilot.ops.subscribers.missing import (
@@ -125,10 +125,11 @@ def require_subscribed(deployment: Deployment) -> None:
     """Raises UsageError for a name that was asked for and that nobody has, not even a stack whose subscription is gone;
     AwsError."""
     missing = absence_of(deployment).missing
+    own = {PROCESSOR, *([EXPRESS] if deployment.stack.express_function_name else [])}
     for name in deployment.choices.subscribers:
-        if name == PROCESSOR:
+        if name in own:
             raise UsageError(
-                "--subscriber: the processor is what the other checks are about",
+                f"--subscriber: {name} is what the other checks are about",
                 hint="leave --subscriber out",
             )
         if not _meant(deployment, [name]) and not any(name in (one.name, one.stack) for one in missing):

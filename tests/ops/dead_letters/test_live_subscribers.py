@@ -76,6 +76,15 @@ def test_a_subscription_that_ends_in_the_stack_s_queue_is_ours(sns: Sns) -> None
     assert sns.ownership(sns.subscribe(STACK.dead_letter_queue_arn, "sqs")) is Ownership.OURS
 
 
+def test_the_express_lane_s_is_ours_whatever_sns_says(silent: LiveSubscribers) -> None:
+    arn = f"{STACK.topic_arn}:99"
+    stack = replace(STACK, express_function_name="b2b-pilot-express", express_subscription_arn=arn)
+    found = LiveSubscribers(silent._access, Recipient.of_stack(stack)).owner_of_subscription(arn)
+
+    assert (found.is_simply_ours, found.rows_count, found.lane) == (True, True, "express")
+    assert silent.owner_of_subscription(arn).ownership is Ownership.UNKNOWN
+
+
 def test_a_live_one_that_ends_elsewhere_is_somebody_else_s_and_its_name_is_no_secret(sns: Sns) -> None:
     function, person = sns.subscribe(BILLING), sns.subscribe("+15005550006", "sms")
     subscribers = sns.subscribers()
