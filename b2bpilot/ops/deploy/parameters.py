@@ -33,6 +33,7 @@ class Parameter:
     pattern: str | None = None
     allowed: tuple[str, ...] = ()
     constraint: str = ""
+    longest: int | None = None
     is_list: bool = False
     """Several values with commas between: the pattern is for each."""
 
@@ -41,6 +42,10 @@ class Parameter:
         if not self._fits(value) or (self.allowed and value not in self.allowed):
             wanted = self.constraint or f"one of {', '.join(self.allowed)}"
             raise SettingsInvalid(f"parameter {self.name} is not valid: it must be {wanted}")
+        if self.longest is not None and len(value) > self.longest:
+            raise SettingsInvalid(
+                f"parameter {self.name} is not valid: it has {len(value):,} characters, of at most {self.longest:,}"
+            )
 
     def _fits(self, value: str) -> bool:
         parts = [part.strip() for part in value.split(",")] if self.is_list else [value]
@@ -63,6 +68,7 @@ def _parameter(name: str, answer: Mapping[str, Any]) -> Parameter:
         pattern=answer.get("AllowedPattern"),
         allowed=tuple(map(str, answer.get("AllowedValues", ()))),
         constraint=answer.get("ConstraintDescription", ""),
+        longest=answer.get("MaxLength"),
         is_list=answer.get("Type") in LISTS,
     )
 

@@ -39,6 +39,8 @@ def test_a_file_gives_values_as_text() -> None:
         ("SubscriberAccounts", "012345670123, 123456789012"),
         ("SubnetIds", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"),
         ("DatabasePort", "05432"),
+        ("HighPriorityNumbers", "+15005550001"),
+        ("HighPriorityNumbers", "+15005550001, 12345"),
     ],
 )
 def test_a_value_is_taken_as_it_is_written(name: str, value: str) -> None:
@@ -55,6 +57,17 @@ def test_a_value_is_taken_as_it_is_written(name: str, value: str) -> None:
         ("DatabaseUrl: postgresql://u:hunter/2@h/x", "parameter DatabaseUrl is not valid"),
         ("SubscriberAccounts: 012345670123,12345", "parameter SubscriberAccounts is not valid"),
         ("SubscriberAccounts: 012345670123,", "parameter SubscriberAccounts is not valid"),
+        (
+            "HighPriorityNumbers: +15005550001;+15005550002",
+            "it must be empty, or numbers such as +15005550001",
+        ),
+        ("HighPriorityNumbers: whatsapp:+15005550001", "parameter HighPriorityNumbers is not valid"),
+        (
+            f"HighPriorityNumbers: '{','.join(['+15005550001'] * 200)}'",
+            "it has 2,599 characters, of at most 1,600",
+        ),
+        ("ExpressConcurrency: ''", "it must be 0 for no express lane, or 1 to 9999"),
+        ("ExpressConcurrency: -1", "parameter ExpressConcurrency is not valid"),
         ("Architecture: mips", "it must be one of arm64, x86_64"),
         ("ReplyText: {a: hunter2}", "does not hold parameters"),
     ],

@@ -69,6 +69,15 @@ def test_the_pair_is_in_another_region() -> None:
 DATABASE = {"DatabaseUrl": "postgresql://db.example/b2b"}
 
 
+@pytest.mark.parametrize("runs", ["1", "3", "9999"])
+def test_an_express_lane_needs_a_reserve_of_the_processor(runs: str) -> None:
+    given = DATABASE | {"ExpressConcurrency": runs, "ProcessorConcurrency": ""}
+    with pytest.raises(SettingsInvalid, match="ExpressConcurrency needs ProcessorConcurrency - without it"):
+        require(TEMPLATE, given, region="us-east-1")
+    require(TEMPLATE, given | {"ProcessorConcurrency": "1"}, region="us-east-1")
+    require(TEMPLATE, given | {"ExpressConcurrency": "0"}, region="us-east-1")
+
+
 @pytest.mark.parametrize("old_queue", ["", "arn:aws:sqs:eu-west-1:123456789012:pilot-messages"])
 @pytest.mark.parametrize("mode", ["topic", "topic-and-queue", "queue"])
 @pytest.mark.parametrize("at_once", TEMPLATE["Parameters"]["QueueConcurrency"]["AllowedValues"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.ops.subscribers.health import is_express_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.checks.processor.lanes import NO_LANE, NOTHING_IS_LOST
 from b2bpilot.ops.verify.commands import document, one_after_another, set_subscription
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.subscribers import OWNERS, all_of, readable
-from b2bpilot.pipeline.arn import function_name
 
 URGENT = {"priority": ["high"]}
 SCOPE = "MessageAttributes"
@@ -20,7 +20,7 @@ def _gets_what_is_urgent(deployment: Deployment) -> Answer:
     stack = deployment.stack
     if not stack.express_function_name:
         return holds(NO_LANE)
-    found = [one for one in all_of(deployment) if _is_express(one, deployment)]
+    found = [one for one in all_of(deployment) if is_express_s(one, stack)]
     if not found:
         return fails(
             f"the express processor is not subscribed: {NOTHING_IS_LOST}, and urgent ones wait as all do",
@@ -31,12 +31,6 @@ def _gets_what_is_urgent(deployment: Deployment) -> Answer:
         return holds(f"{found[0].endpoint}, what has high priority")
     told = "; ".join(text for text, _ in wrong)
     return fails(f"{told}; {NOTHING_IS_LOST}", fix=one_after_another(fix for _, fix in wrong))
-
-
-def _is_express(one: Subscription, deployment: Deployment) -> bool:
-    stack = deployment.stack
-    ours = stack.processor_function_arn.removesuffix(stack.processor_function_name)
-    return function_name(one.endpoint) == ours + stack.express_function_name
 
 
 def _wrong(one: Subscription, queue: str) -> list[tuple[str, str]]:
