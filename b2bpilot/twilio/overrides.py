@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+TOTAL_MILLISECONDS = 15_000
+"""What Twilio allows in all. Whether the fallback has as much of its own is not documented."""
 RANGES = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000), "rc": (0, 5)}
 DEFAULTS = {"ct": "5000", "rt": "15000", "tt": "15000", "rc": "1", "rp": "ct"}
 POLICIES = ("4xx", "5xx", "ct", "rt", "all")
@@ -40,6 +42,19 @@ def retries_timeouts(url: str) -> bool:
     values = _values(url)
     least, _ = RANGES["rt"]
     return _is_retried(url, "rt") and int(values["rt"]) + least <= int(values["tt"])
+
+
+def longest_milliseconds(url: str) -> int:
+    """Return how long Twilio may be busy with this URL before it calls the fallback: all its tries, or the whole time."""
+    values = _values(url)
+    tries = 1 + int(values["rc"])
+    return min(int(values["tt"]), tries * (int(values["ct"]) + int(values["rt"])))
+
+
+def one_try_milliseconds(url: str) -> int:
+    """Return how long one call of this URL may take."""
+    values = _values(url)
+    return min(int(values["tt"]), int(values["ct"]) + int(values["rt"]))
 
 
 def _is_retried(url: str, kind: str) -> bool:

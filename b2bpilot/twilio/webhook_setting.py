@@ -11,6 +11,9 @@ from b2bpilot.errors import Refused
 RECOMMENDED_OVERRIDES = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 """Twilio's default retries nothing but a failed connect (docs/aws-facts.md#webhook-retries); with these it has time for
 a second and a third try after a timeout, and ends the last one after 15 s in all."""
+PAIR_OVERRIDES = f"{RECOMMENDED_OVERRIDES}&tt=9000"
+"""Of a primary whose fallback is the other side of a pair: 9 s of the 15 are its own, so that one try of the fallback, with
+the recommended settings, has time left whether or not Twilio gives it 15 s of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
 
+from b2bpilot.aws.session import Timeouts
 from b2bpilot.local import control
 from b2bpilot.local.state import LocalSide
+from b2bpilot.ops import migrations
 from b2bpilot.ops.environment import discover
 from b2bpilot.ops.pair import other_side
+from tests.cli.conftest import Result
 from tests.local.conftest import Machine, Run, machine
 from tests.local.polling import eventually
 
@@ -78,3 +87,72 @@ def test_down_ends_what_a_killed_environment_left_stopped(tmp_path: Path) -> Non
         assert control.down(left.home)
         eventually(lambda: not psutil.pid_exists(emulator), "its end")
         assert not control.down(left.home)
+
+
+SECOND = 1
+"""The side that numbers fall back to."""
+
+
+@pytest.fixture
+def another_database(pair: Machine) -> Iterator[None]:
+    """The second side's functions write into a database of their own, which its secret names."""
+    state, side = pair.state, pair.state.sides[SECOND]
+    access = pair.access.in_region(side.region)
+    secrets = access.client("secretsmanager", Timeouts(attempts=1))
+    arn = discover("local", access).stack.database_secret
+    right = secrets.get_secret_value(SecretId=arn)["SecretString"]
+    with psycopg.connect(state.database_url, autocommit=True) as admin:
+        admin.execute(b"CREATE DATABASE of_the_second_side")
+        url = make_conninfo(state.database_url, dbname="of_the_second_side")
+        migrations.apply(url)
+        secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({"DATABASE_URL": url}))
+        begin_anew(pair, side)
+        yield
+        secrets.put_secret_value(SecretId=arn, SecretString=right)
+        begin_anew(pair, side)
+        admin.execute(b"DROP DATABASE of_the_second_side WITH (FORCE)")
+
+
+def rows(pair: Machine) -> int:
+    with psycopg.connect(pair.state.database_url) as connection:
+        found = connection.execute("SELECT count(*) FROM b2b_pilot_user_submissions").fetchone()
+    return int(found[0]) if found else 0
+
+
+def begin_anew(pair: Machine, side: LocalSide) -> None:
+    """What runs functions reads its secret once."""
+    first = functions_of(pair, side)
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: functions_of(pair, side) not in (None, first), "its return")
+
+
+def checks_of(result: Result) -> dict[tuple[str | None, str], dict[str, Any]]:
+    return {(one.get("side"), one["code"]): one for one in result.document["checks"]}
+
+
+def test_a_second_side_with_another_database_is_found_by_the_test_row(
+    another_database: None, run_pair: Run
+) -> None:
+    result = run_pair("verify", "--both", "--only", "B2B203", "-o", "json")
+    found = checks_of(result)
+
+    assert result.exit_code == 1
+    assert found[None, "B2B200"]["status"] == "ok"
+    assert found[None, "B2B203"]["status"] == "failed"
+    assert "us-west-2 writes into another database" in found[None, "B2B203"]["seen"]
+
+
+def test_both_sides_of_a_sound_pair_pass_with_what_they_must_have_alike(pair: Machine, run_pair: Run) -> None:
+    before = rows(pair)
+    chosen = ("--only", "pair", "--only", "B2B010", "--only", "twilio")
+    result = run_pair("verify", "--both", "--with-twilio", *chosen, "-o", "json")
+    found = checks_of(result)
+
+    assert result.exit_code == 0, result.stdout
+    assert {side for side, _ in found} == {"us-east-1", "us-west-2", None}
+    assert [side for side, code in found if code == "B2B010"] == ["us-east-1", "us-west-2"]
+    assert {one["status"] for (side, _), one in found.items() if side is None} <= {"ok", "warning"}
+    assert found[None, "B2B203"]["status"] == "ok"
+    assert "as the fallback of 1 number" in found["us-west-2", "B2B091"]["seen"]
+    assert rows(pair) == before

@@ -69,6 +69,9 @@ CheckTimeout = Annotated[
 WithTwilio = Annotated[
     bool, typer.Option("--with-twilio", help="Also query Twilio, with its account's token.")
 ]
+Both = Annotated[
+    bool, typer.Option("--both", help="Ask both sides of a pair: this region's, and PairRegion's.")
+]
 
 
 class PublishVia(StrEnum):

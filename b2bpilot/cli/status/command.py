@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import FOUND_SOMETHING, SourceTimeout, exit_code_if
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, Both, SourceTimeout, exit_code_if
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Line
 from b2bpilot.cli.status.sparkline import ASCII, BLOCKS
@@ -44,6 +44,7 @@ def status(
         bool,
         typer.Option("--no-look", help="Only count the dead letters; do not receive them."),
     ] = False,
+    both: Both = False,
     exit_code: Annotated[
         bool, exit_code_if("something is wrong now or a source did not answer; `Earlier` does not count")
     ] = False,
@@ -52,7 +53,8 @@ def status(
 
     Causes come before symptoms, each with the time it was last seen; what was not seen recently is listed under "Earlier".
     A source that does not answer in time, or denies access, is named; nothing unknown is shown as 0.
-    --watch ends at Ctrl-C with exit code 0; if stdout is not a terminal, each reading is printed below the last.
+    --both shows each side of a pair in a few lines, and who is called first for each number; with a side that does not answer
+    it ends with 4. --watch ends at Ctrl-C with exit code 0; if stdout is not a terminal, each reading is printed below the last.
 
     Example: b2bpilot status -e prod --watch
     """
@@ -64,12 +66,24 @@ def status(
         seconds=parse_duration(timeout, "--timeout").total_seconds(),
         looks_at_dead_letters=not no_look,
     )
+    if both:
+        _both(pilot, wanted, watch=watch, exit_code=exit_code)
+        return
     if watch:
         _watch(pilot, wanted, interval=_interval(pilot, interval, exit_code=exit_code))
         return
     reading = _look(pilot, wanted)
     found = _show(pilot, reading, pilot.output.lines)
     if exit_code and (any(not one.is_over for one in found) or any(reading.unanswered)):
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _both(pilot: Pilot, wanted: StatusRequest, *, watch: bool, exit_code: bool) -> None:
+    from b2bpilot.cli.status import both
+
+    if watch:
+        raise UsageError("--both cannot be used with --watch", hint="leave one of them out")
+    if both.show(pilot, wanted) and exit_code:
         raise typer.Exit(FOUND_SOMETHING)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import NumberRoute
     from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
-STACK = "stack"
+STACK, PAIR = "stack", "pair"
 SHOWN = 20
 NOT_WRITTEN = "its messages go elsewhere, not to the URL that was written"
 
@@ -45,7 +45,8 @@ def cutover(
 ) -> None:
     """Point a number or a Messaging Service at another webhook: probe it, save the old values, write, read back.
 
-    Writes the setting that takes effect: application, service or number. `twilio rollback RUN` reverts it.
+    Writes the setting that takes effect: application, service or number. `twilio rollback RUN` reverts it. With --fallback
+    pair, the URL that `--to stack` writes leaves time for the fallback; --region says which side becomes the first.
 
     Example: b2bpilot twilio cutover -e prod --to stack --service MG0123456789abcdef0123456789abcdef
     """
@@ -55,8 +56,9 @@ def cutover(
     pilot = pilot_of(ctx)
     for option, value in (("--number", number), ("--service", service), ("--fallback", fallback)):
         require_not_empty(option, value)
-    url = _stack_url(pilot) if to == STACK else check_url(to, "--to")
-    fallback_url = check_url(fallback, "--fallback") if fallback else None
+    has_pair = fallback == PAIR
+    url = _stack_url(pilot, has_pair=has_pair) if to == STACK else check_url(to, "--to")
+    fallback_url = _pair_url(pilot) if has_pair else check_url(fallback, "--fallback") if fallback else None
     access = twilio_access_of(pilot)
     twilio = access.connect()
     with pilot.output.progress("Reading numbers, services and applications"):
@@ -78,10 +80,18 @@ def cutover(
         _show_after(pilot, twilio, chosen, url=url, run_id=run_id, reveal=reveal)
 
 
-def _stack_url(pilot: Pilot) -> str:
+def _stack_url(pilot: Pilot, *, has_pair: bool) -> str:
+    from b2bpilot.twilio.webhook_setting import PAIR_OVERRIDES, RECOMMENDED_OVERRIDES
+
+    overrides = PAIR_OVERRIDES if has_pair else RECOMMENDED_OVERRIDES
+    return f"{pilot.environment.stack.webhook_url}#{overrides}"
+
+
+def _pair_url(pilot: Pilot) -> str:
+    from b2bpilot.ops.pair import require_other
     from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES
 
-    return f"{pilot.environment.stack.webhook_url}#{RECOMMENDED_OVERRIDES}"
+    return f"{require_other(pilot.environment).stack.webhook_url}#{RECOMMENDED_OVERRIDES}"
 
 
 def _show_plan(

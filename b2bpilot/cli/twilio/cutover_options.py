@@ -24,7 +24,10 @@ Service = Annotated[
 Fallback = Annotated[
     str | None,
     typer.Option(
-        "--fallback", help="Also set the fallback URL; by default it is not changed.", metavar="URL"
+        "--fallback",
+        help="Also set the fallback URL, or `pair` for the other side's; by default it is not changed.",
+        metavar="URL",
+        autocompletion=lambda: ["pair"],
     ),
 ]
 Probe = Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET  # nothing is read
 
 from b2bpilot.cli.text import plain
+from b2bpilot.cli.verify.verify_view import headed
 from b2bpilot.ops.verify.report import said
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NAME = "b2bpilot.verify"
 def document(environment: str, results: Sequence[CheckResult], *, at: datetime, strict: bool = False) -> str:
     """Return the report: a suite for each category. A warning is a failure with `strict` only."""
     root = ET.Element("testsuites")
-    for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category.value)):
+    for number, (category, members) in enumerate(groupby(results, headed)):
         root.append(_suite(number, environment, category, list(members), at=at, strict=strict))
     ET.indent(root)
     written = ET.tostring(root, encoding="unicode")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class VerifyOptions:
     keep: bool
     with_twilio: bool
     yes: bool
+    both: bool = False
 
 
 def run(pilot: Pilot, request: VerifyOptions) -> list[CheckResult]:
@@ -49,7 +50,8 @@ def run(pilot: Pilot, request: VerifyOptions) -> list[CheckResult]:
         if stack and not request.wait:
             deployment.ask("stack", lambda: stack)
             _require_subscribed(deployment)
-        return _show(pilot, _results(request, deployment, tell), strict=request.strict)
+        results = _of_both if request.both else _results
+        return _show(pilot, results(request, deployment, tell), strict=request.strict)
 
 
 def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
@@ -160,6 +162,8 @@ def _deployment(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[Deployme
 def _clean_up(pilot: Pilot, deployment: Deployment) -> None:
     if deployment.choices.keep:
         return
+    if deployment.other and deployment.other.value:
+        _clean_up(pilot, deployment.other.value)
     for message_id, remove in deployment.test_messages.items():
         try:
             is_certain = remove()
@@ -194,6 +198,35 @@ def _results(request: VerifyOptions, deployment: Deployment, tell: Tell) -> Iter
         strict=request.strict,
         observe=lambda results, left: tell(waiting_line(results, left)),
     )
+
+
+def _of_both(request: VerifyOptions, deployment: Deployment, tell: Tell) -> Iterator[CheckResult]:
+    """Yield this side's, the other one's, and what is about both. All is asked at the same time. Raises UsageError where the
+    stack names no other side."""
+    from b2bpilot.aws.side_by_side import of_each
+    from b2bpilot.ops.verify.check import Category
+
+    deployment.find_other()
+    of_side = [check for check in request.checks if check.category is not Category.PAIR]
+    theirs = replace(request, checks=of_side)
+
+    def checked(one: Deployment) -> list[CheckResult]:
+        asked = request if one is deployment else theirs
+        return [_of_side(result, one) for result in _results(asked, one, tell)]
+
+    other = deployment.other.value if deployment.other else None
+    mine, *others = of_each(checked, [deployment, other] if other else [deployment])
+    yield from (result for result in mine if result.side)
+    for results in others:
+        yield from results
+    yield from (result for result in mine if not result.side)
+
+
+def _of_side(result: CheckResult, deployment: Deployment) -> CheckResult:
+    from b2bpilot.ops.verify.check import Category
+
+    is_of_both = result.check.category is Category.PAIR
+    return result if is_of_both else replace(result, side=deployment.access.region or "this side")
 
 
 def _show(pilot: Pilot, results: Iterator[CheckResult], *, strict: bool) -> list[CheckResult]:

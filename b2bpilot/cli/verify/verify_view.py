@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.output import Line, Tone, Toned, of_state, pasted
-from b2bpilot.ops.verify.check import Category, CheckResult, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.report import anchor, said
 
 MARKS = {Status.OK: "ok", Status.WARNING: "warning", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
@@ -15,19 +15,25 @@ HEAD = 2 + MARK + 1 + len("B2B000  ")
 INDENT = HEAD - 8
 
 
+def headed(result: CheckResult) -> str:
+    """Return the category, with the side where both were checked."""
+    category = result.check.category.value
+    return f"{result.side}: {category}" if result.side else category
+
+
 class Page:
     """Lines of results by category, each category under its heading."""
 
     def __init__(self) -> None:
-        self._category: Category | None = None
+        self._heading = ""
 
     def lines(self, result: CheckResult) -> Iterator[Line]:
-        category = result.check.category
-        if category is not self._category:
-            if self._category is not None:
+        heading = headed(result)
+        if heading != self._heading:
+            if self._heading:
                 yield Line()
-            yield Line(category.value, Tone.HEADING)
-            self._category = category
+            yield Line(heading, Tone.HEADING)
+            self._heading = heading
         match result.status:
             case Status.OK:
                 seen = Toned(result.seen, Tone.QUIET) if result.seen else ""
@@ -70,12 +76,14 @@ def short_lines(result: CheckResult) -> Iterator[Line]:
     if result.status in (Status.OK, Status.SKIPPED):
         return
     fix = "; run: " + Toned(result.fix, Tone.COMMAND) if result.fix else ""
-    yield Line(_mark(result.status) + f"{result.check.code}  {said(result)}" + fix, indent=MARK)
+    side = f"{result.side}  " if result.side else ""
+    yield Line(_mark(result.status) + f"{side}{result.check.code}  {said(result)}" + fix, indent=MARK)
 
 
 def fields(result: CheckResult) -> dict[str, object]:
     check = result.check
     return {
+        **({"side": result.side} if result.side else {}),
         "code": check.code,
         "category": check.category.value,
         "statement": check.statement,

@@ -9,6 +9,7 @@ from b2bpilot.ops.verify.checks import (
     database,
     dead_letters,
     end_to_end,
+    pair,
     processor,
     stack,
     stale,
@@ -31,6 +32,7 @@ CATEGORIES = (
     subscribers,
     twilio,
     end_to_end,
+    pair,
 )
 """Later ones stand on earlier ones."""
 

@@ -28,6 +28,7 @@ class Category(StrEnum):
     SUBSCRIBERS = "subscribers"
     TWILIO = "twilio"
     END_TO_END = "end-to-end"
+    PAIR = "pair"
 
 
 class Severity(StrEnum):
@@ -124,3 +125,5 @@ class CheckResult:
     may_change: bool = False
     is_known: bool = True
     seconds: float = 0.0
+    side: str = ""
+    """The region, where both sides of a pair were checked; none of what is about both."""

@@ -13,7 +13,10 @@ from b2bpilot.aws import stack
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.environment import Environment, database_url_in
+from b2bpilot.ops.pair import no_pair, other_side
 from b2bpilot.ops.verify.once import Once
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class Deployment:
     """Takes what an operator has to know at once. Called from other threads."""
     once: Once = field(default_factory=Once, repr=False)
     clients: Once = field(default_factory=Once, repr=False)
+    other: InquiryAnswer[Deployment] | None = field(default=None, repr=False)
+    """The other side of a pair, or why it does not answer, where both are asked."""
     test_messages: dict[str, Callable[[], bool]] = field(default_factory=dict, repr=False)
     """Those that were sent, in this look and those before: what removes each, and tells whether no row can come back."""
 
@@ -141,4 +146,23 @@ class Deployment:
 
     def again(self) -> Deployment:
         """Return the same environment, not looked at yet."""
-        return replace(self, now=self.access.clock.machine(), once=Once())
+        other = (
+            InquiryAnswer(value=self.other.value.again()) if self.other and self.other.value else self.other
+        )
+        return replace(self, now=self.access.clock.machine(), once=Once(), other=other)
+
+    def find_other(self) -> None:
+        """Look for the other side of the pair. Raises UsageError where the stack names none; a side that does not answer is
+        what the checks tell of."""
+        try:
+            answer = other_side(self.environment)
+        except AwsError as exc:
+            answer = InquiryAnswer(error=f"this side does not answer: {exc}")
+        if answer is None:
+            raise no_pair(self.environment)
+        self.other = InquiryAnswer(value=answer.map(self._of_side), error=answer.error, hint=answer.hint)
+
+    def _of_side(self, environment: Environment) -> Deployment:
+        one = replace(self, access=environment.access, once=Once(), clients=Once(), test_messages={})
+        one.ask("stack", lambda: environment.stack)
+        return one

@@ -53,7 +53,8 @@ release before. Where the database's secret has a KMS key of its own, add `kms:D
 `local`, `demo`, `explain`, `completion`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs
 what the command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs
 `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with
-`--database-url` and no `--env` need nothing.
+`--database-url` and no `--env` need nothing. What asks both sides of a pair needs the same in both regions, which
+`--print-iam --region` prints for each.
 """
 
 

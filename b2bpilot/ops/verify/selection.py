@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.verify.check import Category, Check
+from b2bpilot.ops.verify.checks.pair import THE_OTHER_ANSWERS
 
 ALSO = {
     "e2e": Category.END_TO_END.value,
@@ -28,6 +29,18 @@ def of_subscribers(checks: Sequence[Check]) -> list[Check]:
             "no check of subscribers is left to run", hint="leave --only or --skip out, or --subscriber"
         )
     return found
+
+
+def for_sides(checks: Sequence[Check], *, both: bool) -> list[Check]:
+    """Return what can be asked of one side, or of both. Of both it is always asked whether the other one answers: silence is
+    no success. Raises UsageError where one side cannot answer anything that was chosen."""
+    of_one = [one for one in checks if one.category is not Category.PAIR]
+    if both:
+        first = [] if any(one.code == THE_OTHER_ANSWERS.code for one in checks) else [THE_OTHER_ANSWERS]
+        return [*of_one, *first, *(one for one in checks if one.category is Category.PAIR)]
+    if not of_one:
+        raise UsageError("the checks of a pair need both its sides", hint="add --both")
+    return of_one
 
 
 def select(checks: Sequence[Check], *, only: Sequence[str], skip: Sequence[str]) -> list[Check]:

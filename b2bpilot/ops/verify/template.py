@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
+DIGITS = 12
 COMPARED = ("Parameters", "Conditions", "Globals", "Resources", "Outputs")
 """Rules only admit a deploy, and Metadata is for consoles."""
 REPLACED = frozenset({"CodeUri", "Metadata"})
@@ -28,6 +31,18 @@ def parse(text: str) -> Mapping[str, Any]:
 def differences(deployed: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
     """Return the paths at which they differ, such as `Resources.MessageTopic.Properties.TopicName`."""
     return [path for part in COMPARED for path in _differing(part, deployed.get(part), ours.get(part))]
+
+
+def digest(template: Mapping[str, Any]) -> str:
+    """Return a short name of what `differences` compares: equal for two templates that do not differ."""
+    compared = _canonical({part: template.get(part) for part in COMPARED})
+    return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _canonical(each) for name, each in value.items() if name not in REPLACED}
+    return [_canonical(each) for each in value] if isinstance(value, list) else _plain(value)
 
 
 def _differing(path: str, theirs: Any, ours: Any) -> Iterator[str]:

@@ -53,7 +53,7 @@ def _ready(deployment: Deployment) -> Answer:
     return is_ready(deployment, deployment.stack.stale_function_name)
 
 
-def _schedule(deployment: Deployment) -> Schedule | None:
+def found_schedule(deployment: Deployment) -> Schedule | None:
     client: EventBridgeSchedulerClient = deployment.client("scheduler")
     found: Schedule | None = deployment.ask(
         "schedule", lambda: schedules.schedule(client, deployment.stack.schedule_name)
@@ -62,7 +62,7 @@ def _schedule(deployment: Deployment) -> Schedule | None:
 
 
 def _scheduled(deployment: Deployment) -> Answer:
-    schedule, function = _schedule(deployment), _function(deployment)
+    schedule, function = found_schedule(deployment), _function(deployment)
     if schedule is None:
         return fails(f"there is no schedule {deployment.stack.schedule_name}")
     wrong = []
@@ -97,7 +97,7 @@ def _ran_lately(deployment: Deployment) -> Answer:
             f"{many(runs, 'run')} of the stale processor in the last 10 minutes, none of which came to its end",
             may_change=True,
         )
-    schedule = _schedule(deployment)
+    schedule = found_schedule(deployment)
     if schedule is not None and deployment.now - schedule.created_at < FIRST_RUN:
         age = (deployment.now - schedule.created_at).total_seconds()
         return unanswered(f"the schedule is {max(age, 0):,.0f} s old; its first run is still to come")
@@ -153,7 +153,7 @@ def _set_up(deployment: Deployment) -> Answer:
 
 def _allowed(deployment: Deployment) -> Answer:
     """The function's own role, and the schedule's to call it."""
-    function, schedule = _function(deployment), _schedule(deployment)
+    function, schedule = _function(deployment), found_schedule(deployment)
     own = [
         Grant(action="sns:Publish", resource=deployment.stack.topic_arn),
         *READS.grants(deployment.stack),

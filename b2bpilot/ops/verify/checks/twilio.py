@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CUTOVER = our_command("twilio", "cutover", "--to", "stack")
 NO_NUMBERS = "the account has no phone numbers"
+PAIR = "pair"
+NOT_FIRST = "no number calls this webhook first"
 NOT_READ = "not read: webhook rules, WhatsApp senders and short codes"
 RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 SECRET = ("secretsmanager:GetSecretValue",)
@@ -50,7 +52,7 @@ def _twilio(deployment: Deployment) -> Twilio:
     return found
 
 
-def _routes(deployment: Deployment) -> list[NumberRoute]:
+def number_routes(deployment: Deployment) -> list[NumberRoute]:
     def ask() -> list[NumberRoute]:
         from b2bpilot.ops.cutover.route import routes
 
@@ -62,12 +64,16 @@ def _routes(deployment: Deployment) -> list[NumberRoute]:
 
 def _here(deployment: Deployment) -> list[NumberRoute]:
     """The numbers whose messages come to this environment's webhook, whoever of two decides."""
-    return [one for one in _routes(deployment) if all(_is_here(deployment, each) for each in one.deciders)]
+    return [
+        one for one in number_routes(deployment) if all(_is_here(deployment, each) for each in one.deciders)
+    ]
 
 
 def _may_come_here(deployment: Deployment) -> list[NumberRoute]:
     """The numbers whose messages come here if the right one of two decides."""
-    found = [one for one in _routes(deployment) if any(_is_here(deployment, each) for each in one.deciders)]
+    found = [
+        one for one in number_routes(deployment) if any(_is_here(deployment, each) for each in one.deciders)
+    ]
     return [one for one in found if one not in _here(deployment)]
 
 
@@ -81,7 +87,16 @@ def _is_here(deployment: Deployment, target: Target) -> bool:
 
 def _leading_here(deployment: Deployment) -> list[Target]:
     """What sends messages here where it decides, also where another one may decide."""
-    return [each for each in _deciders(_routes(deployment)) if _is_here(deployment, each)]
+    return [each for each in _deciders(number_routes(deployment)) if _is_here(deployment, each)]
+
+
+def _falling_back_here(deployment: Deployment) -> int:
+    """How many numbers call this webhook when their first URL fails."""
+    from b2bpilot.ops.cutover.route import is_same_url
+
+    url = deployment.stack.webhook_url
+    found = number_routes(deployment)
+    return sum(all(is_same_url(each.webhook.fallback_url, url) for each in one.deciders) for one in found)
 
 
 def _deciders(numbers: Sequence[NumberRoute]) -> list[Target]:
@@ -106,20 +121,24 @@ def _token_accepted(deployment: Deployment) -> Answer:
 
 
 def _comes_here(deployment: Deployment) -> Answer:
-    found, here, unclear = _routes(deployment), _here(deployment), _may_come_here(deployment)
+    found, here, unclear = number_routes(deployment), _here(deployment), _may_come_here(deployment)
     if unclear:
         return warns(
             f"{len(here)} of {many(len(found), 'number')}; of {len(unclear)} it is unclear: {_names(_deciders(unclear))} are both set,"
             f" not alike, and Twilio does not document which it asks; a cutover sets both",
-            fix=_command(unclear),
+            fix=cutover_command(unclear),
         )
     if here:
         return holds(f"{len(here)} of {many(len(found), 'number')}, by {_names(_deciders(here))}; {NOT_READ}")
     if not found:
         return warns(f"{NO_NUMBERS}; {NOT_READ}", fix="")
+    if deployment.stack.pair_region and (second := _falling_back_here(deployment)):
+        return holds(
+            f"as the fallback of {many(second, 'number')} alone, which is what a pair's second side is; {NOT_READ}"
+        )
     return fails(
         f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}; {NOT_READ}",
-        fix=_command(found),
+        fix=cutover_command(found),
     )
 
 
@@ -132,8 +151,11 @@ def _of_all_here(
         leading = _leading_here(deployment)
         bad = [target for target in leading if not is_right(target.webhook)]
         if bad:
-            return fails(f"{_names(bad)}: {wrong}", fix=_command(_of(_routes(deployment), bad), *more))
-        return holds(right) if leading else unanswered(NO_NUMBERS)
+            asked = [PAIR if each == "URL" and deployment.stack.pair_region else each for each in more]
+            return fails(
+                f"{_names(bad)}: {wrong}", fix=cutover_command(_of(number_routes(deployment), bad), *asked)
+            )
+        return holds(right) if leading else unanswered(NOT_FIRST)
 
     return probe
 
@@ -143,7 +165,7 @@ def _of(numbers: Sequence[NumberRoute], targets: Sequence[Target]) -> list[Numbe
     return [one for one in numbers if any(target.sid in sids for target in one.deciders)]
 
 
-def _command(bad: Sequence[NumberRoute], *more: str) -> Command:
+def cutover_command(bad: Sequence[NumberRoute], *more: str) -> Command:
     """A number's own command would have to show the number."""
     from b2bpilot.ops.cutover.route import RouteLevel
 
@@ -167,11 +189,13 @@ def _is_tried_again(deployment: Deployment) -> Answer:
     leading = _leading_here(deployment)
     bad = [(target, problem) for target in leading if (problem := _untried(target.webhook))]
     if not leading:
-        return unanswered(NO_NUMBERS)
+        return unanswered(NOT_FIRST)
     if not bad:
         return holds(f"so say the URLs' # overrides, which webhook rules of the account override; {NOT_READ}")
     told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
-    return fails(f"{told}", fix=_command(_of(_routes(deployment), [target for target, _ in bad])))
+    return fails(
+        f"{told}", fix=cutover_command(_of(number_routes(deployment), [target for target, _ in bad]))
+    )
 
 
 def _untried(webhook: WebhookSetting) -> str:
@@ -191,7 +215,7 @@ def _untried(webhook: WebhookSetting) -> str:
 def _none_is_lost(deployment: Deployment) -> Answer:
     from b2bpilot.ops.cutover.route import gone
 
-    found = _routes(deployment)
+    found = number_routes(deployment)
     if not found:
         return unanswered(NO_NUMBERS)
     broken = [one for one in found if one.is_broken]
@@ -199,7 +223,7 @@ def _none_is_lost(deployment: Deployment) -> Answer:
     if not broken and not blank:
         return holds(f"all {len(found)} have one; {NOT_READ}")
     told = [f"{one.number.sid}'s {gone(one)}" for one in broken]
-    return fails("; ".join([*told, *_blank_in_words(blank)]), fix=_command(blank) if blank else "")
+    return fails("; ".join([*told, *_blank_in_words(blank)]), fix=cutover_command(blank) if blank else "")
 
 
 def _blank_in_words(numbers: Sequence[NumberRoute]) -> Iterator[str]:
@@ -223,7 +247,7 @@ def _urgent_numbers_are_ours(deployment: Deployment) -> Answer:
     wanted = numbers_in(deployment.stack.high_priority_numbers)
     if not wanted:
         return holds("HighPriorityNumbers names none")
-    known = {one.number.phone_number for one in _routes(deployment)}
+    known = {one.number.phone_number for one in number_routes(deployment)}
     missing = sorted(number for number in wanted - known if number.startswith("+"))
     if missing:
         return warns(

@@ -55,8 +55,15 @@ def _is_complete(deployment: Deployment) -> Answer:
     )
 
 
+def deployed_template(deployment: Deployment) -> str:
+    found: str = deployment.ask(
+        "template", lambda: read_template(deployment.client("cloudformation"), deployment.stack.stack_name)
+    )
+    return found
+
+
 def _is_this_version(deployment: Deployment) -> Answer:
-    deployed = read_template(deployment.client("cloudformation"), deployment.stack.stack_name)
+    deployed = deployed_template(deployment)
     if not deployed:
         return unanswered("CloudFormation does not give the template")
     ours = resources.template().read_text(encoding="utf-8")
