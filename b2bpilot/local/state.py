@@ -27,7 +27,8 @@ STORE = "twilio.sqlite3"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSubscriber:
-    """A subscriber that runs beside the pipeline. `queue` is between the topic and its function, where it has one."""
+    """A subscriber that runs beside the pipeline. `queue` is between the topic and its function, where it has one, and
+    `database_url` leads to the database of its own, where its template asks for one."""
 
     name: str
     folder: str
@@ -35,6 +36,7 @@ class LocalSubscriber:
     functions: tuple[str, ...] = ()
     queue: str | None = None
     dead_letter_queue: str | None = None
+    database_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

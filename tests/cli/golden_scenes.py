@@ -755,6 +755,7 @@ def local_status(pilot: Pilot) -> None:
                 functions=("archive-b2b-pilot-local",),
                 queue="archive-b2b-pilot-local",
                 dead_letter_queue="archive-b2b-pilot-local-dlq",
+                database_url="postgresql://postgres@/subscriber-archive?host=/home/ana/.local/state/b2bpilot/local/postgres",
             ),
         ),
         export={

@@ -93,7 +93,10 @@ def test_the_list_says_state_age_operator_result_and_reason(run: Run, begin: Beg
         [killed.run_id, "interrupted"],
         [done.run_id, "finished"],
     ]
-    assert lines[3].split(None, 2)[2].split("  ")[-1] == "completed 1,200, set aside 3; constraint dropped"
+    assert (
+        lines[3].split(None, 2)[2].split("  ")[-1]
+        == "dead letters: completed 1,200, set aside 3; constraint dropped"
+    )
     assert "1 deleted, 1 not begun; constraint dropped" in lines[2]
     assert "prod" in lines[1]
     assert "1 h ago" in lines[1]
@@ -238,7 +241,8 @@ def test_what_was_under_way_when_a_run_ended_is_unknown(
     shown = run("runs", "show", journal.run_id).stdout
     assert said in shown
     told = f"{said.replace(': ', ' (')})" if said.startswith("unknown") else said
-    assert f"result       1 {told}, 1 failed\n" in shown
+    unit = {"cutover": "changes: ", "load": ""}.get(command, "dead letters: ")
+    assert f"result       {unit}1 {told}, 1 failed\n" in shown
 
 
 def test_json_holds_all_messages(run: Run, begin: Begin) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from b2bpilot.cli.app import main
@@ -146,6 +147,9 @@ def test_status_names_the_subscribers(
     eventually(lambda: subscribed.archive.stored(sent), "a process of it")
     assert main(["local", "status", "-o", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    own = found["subscribers"][1].pop("database_url")
+    with psycopg.connect(own) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("subscriber-archive",)
     assert found["subscribers"][1] == {
         "name": "archive",
         "folder": str(subscribed.archive.folder),
@@ -156,7 +160,9 @@ def test_status_names_the_subscribers(
     }
     assert "archive-b2b-pilot-local" in {one["name"] for one in found["components"]}
     assert main(["local", "status"]) == 0
-    assert "archive: function archive-b2b-pilot-local, queue archive-b2b-" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "archive: function archive-b2b-pilot-local, queue archive-b2b-" in shown
+    assert f"database {own}" in shown
 
 
 def test_a_subscriber_that_the_next_start_is_not_given_is_deleted(tmp_path: Path) -> None:

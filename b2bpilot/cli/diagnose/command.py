@@ -57,7 +57,9 @@ def diagnose(
 
 def _symptoms(pilot: Pilot, topics: Sequence[SymptomName], *, with_twilio: bool, seconds: float) -> bool:
     """Show the diagnoses, and tell whether one found a cause."""
+    from b2bpilot.cli.dlq.group_view import remember
     from b2bpilot.ops.diagnose.diagnosis import diagnose as operation
+    from b2bpilot.ops.diagnose.evidence import dead_letters_told
     from b2bpilot.ops.diagnose.symptom import Symptom
 
     symptoms = [Symptom(topic.value) for topic in topics if topic is not SymptomName.COST]
@@ -68,6 +70,8 @@ def _symptoms(pilot: Pilot, topics: Sequence[SymptomName], *, with_twilio: bool,
         deployment = _deployment(pilot, with_twilio=with_twilio)
         deployment.ask("stack", lambda: environment.stack)
         found = operation(symptoms, deployment, check_seconds=seconds)
+    if listing := dead_letters_told(deployment):
+        remember(pilot, environment.queue().url, listing)
     return _show(pilot, found)
 
 

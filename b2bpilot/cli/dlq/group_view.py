@@ -17,6 +17,7 @@ from b2bpilot.pipeline.message import format_time
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.cli.frame.context import Pilot
     from b2bpilot.ops.dead_letters.causes import Cause, Group
     from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
@@ -95,6 +96,11 @@ def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
     from b2bpilot.ops.dead_letters.filters import cause_named
 
     return cause_named(names, selection.group) if selection.group else None
+
+
+def remember(pilot: Pilot, queue_url: str, found: DeadLetterListing) -> None:
+    """Let a command that acts on a group know what it was when it was shown."""
+    pilot.remember_causes(queue_url, {name: str(cause) for cause, name in found.look.names.items()})
 
 
 def nothing(found: DeadLetterListing) -> str:

@@ -129,7 +129,7 @@ def _look(
         now=pilot.now(),
         observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
     )
-    pilot.remember_causes(queue.url, {name: str(cause) for cause, name in found.look.names.items()})
+    group_view.remember(pilot, queue.url, found)
     return found
 
 

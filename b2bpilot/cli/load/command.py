@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RUN = RunKind(
     typed="load",
+    unit="",
     key="request",
     well="accepted",
     perhaps={"sending": "perhaps accepted", "unknown": "perhaps accepted"},

@@ -241,6 +241,7 @@ def _subscriber(one: LocalSubscriber) -> str:
     parts = [f"function {', '.join(one.functions)}"] if one.functions else []
     parts += [f"queue {one.queue}"] if one.queue else []
     parts += [f"dead letters in {one.dead_letter_queue}"] if one.dead_letter_queue else []
+    parts += [f"database {one.database_url}"] if one.database_url else []
     return f"{one.name}: {', '.join(parts)} (from {one.folder})"
 
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 RUN = RunKind(
     typed="publish",
+    unit="messages",
     key="message and copy",
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},

@@ -17,7 +17,7 @@ UNKNOWN, NOT_BEGUN, LEFT = "unknown", "not_begun", "left"
 DONE_AT_LAST = "deleted"
 PERHAPS = {"sending": "perhaps sent", "unknown": "perhaps sent", "removing": "perhaps deleted"}
 """What is under way counts as unknown from the moment it begins, until its result is written."""
-TO_BE_DONE = (None, "send", "remove")
+TO_BE_DONE = (None, "send", "second", "remove")
 
 
 class Resumer(Protocol):
@@ -32,6 +32,8 @@ class RunKind:
     message_id once more."""
 
     typed: str
+    unit: str = "dead letters"
+    """What its counts count."""
     key: str | None = IN_QUEUE
     well: str = DONE_AT_LAST
     """The last thing that the journal says of a message when all went well."""
@@ -85,7 +87,7 @@ def kind_of(record: RunRecord) -> RunKind:
 def kind_named(command: str) -> RunKind:
     """Return the same by the command's name in the journal."""
     if command not in PLACES:
-        return RunKind(typed=command, key="key")
+        return RunKind(typed=command, unit="", key="key")
     found: RunKind = pkgutil.resolve_name(PLACES[command])
     return found
 

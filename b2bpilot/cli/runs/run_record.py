@@ -189,9 +189,12 @@ def _state(record: RunRecord) -> Words:
 
 def _result(record: RunRecord) -> str:
     """What the run said at its end; before that, how far its messages are."""
-    if record.counts is None:
-        return ", ".join(so_far_in_words(record))
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in record.counts.items() if count)
+    counted = [
+        f"{name.replace('_', ' ')} {count:,}" for name, count in (record.counts or {}).items() if count
+    ]
+    said = ", ".join(so_far_in_words(record) if record.counts is None else counted)
+    unit = kind_of(record).unit
+    return f"{unit}: {said}" if said and unit else said
 
 
 def off_by(record: RunRecord) -> str:

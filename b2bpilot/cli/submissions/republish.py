@@ -118,6 +118,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 RUN = RunKind(
     typed="submissions republish",
+    unit="messages",
     key=None,
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},

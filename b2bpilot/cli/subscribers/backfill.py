@@ -134,6 +134,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 RUN = RunKind(
     typed="subscribers backfill",
+    unit="messages",
     key=None,
     well="accepted",
     perhaps={"sending": "perhaps delivered", "unknown": "perhaps delivered"},

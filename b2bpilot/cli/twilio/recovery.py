@@ -117,6 +117,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 RUN = RunKind(
     typed="twilio reconcile",
+    unit="messages",
     key="message sid",
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},

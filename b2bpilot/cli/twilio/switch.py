@@ -53,6 +53,7 @@ def tell_to_look(pilot: Pilot) -> None:
 
 CUTOVER = RunKind(
     typed="twilio cutover",
+    unit="changes",
     key="what was changed",
     well="accepted",
     perhaps={"sending": "perhaps changed", "unknown": "perhaps changed"},

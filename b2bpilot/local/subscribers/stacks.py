@@ -50,6 +50,7 @@ def deploy_subscriber(aws: LocalAws, folder: SubscriberFolder, database_url: str
         functions=functions,
         queue=name if name in queues else None,
         dead_letter_queue=dead_letters if dead_letters in queues else None,
+        database_url=database_url if DATABASE_PARAMETER in folder.parameters else None,
     )
 
 

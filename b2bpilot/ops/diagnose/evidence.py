@@ -80,7 +80,7 @@ def _none_rejected(deployment: Deployment) -> Answer:
 
 
 def _no_dead_letters(deployment: Deployment) -> Answer:
-    found: DeadLetterListing = deployment.ask("letters", lambda: _survey(deployment))
+    found: DeadLetterListing = deployment.ask("dead letters of a diagnosis", lambda: _survey(deployment))
     if not found.groups:
         return holds("the queue is empty")
     told = _listed(
@@ -91,6 +91,12 @@ def _no_dead_letters(deployment: Deployment) -> Answer:
         f"dead letters in the queue: {told}; redrive those whose cause is fixed",
         fix=our_command("dlq", "redrive", "--group", first.id),
     )
+
+
+def dead_letters_told(deployment: Deployment) -> DeadLetterListing | None:
+    """Return the dead letters whose groups a diagnosis named; None where none looked."""
+    found: DeadLetterListing | None = deployment.once.known("dead letters of a diagnosis")
+    return found
 
 
 def first_to_redrive(groups: Sequence[Group], lost: Sequence[str]) -> Group:

@@ -9,7 +9,7 @@ from typing import Any
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.subscribers.filter_limits import problems_of
-from b2bpilot.ops.subscribers.filter_policy import parsed
+from b2bpilot.ops.subscribers.filter_policy import is_or, json_text, parsed
 
 ATTRIBUTES_SCOPE = "MessageAttributes"
 DEFAULT = '{"test": ["false"]}'
@@ -17,6 +17,8 @@ DEFAULT = '{"test": ["false"]}'
 RESOLVED = "{{resolve:"
 SURROGATE = re.compile("[\ud800-\udfff]")
 LAST_OF_16_BITS = 0xFFFF
+LONGEST_TOLD = 200
+"""What is refused may be long, and quotes what was given."""
 
 
 def read_filter(text: str) -> Mapping[str, Any]:
@@ -24,9 +26,11 @@ def read_filter(text: str) -> Mapping[str, Any]:
     if not text.strip():
         raise UsageError("--filter is empty", hint=f"leave it out, or for example --filter '{DEFAULT}'")
     policy = parsed(text)
-    found = problems_of(text, ATTRIBUTES_SCOPE) or [*_of_cloudformation(policy)]
+    found = problems_of(text, ATTRIBUTES_SCOPE) or [*_of_cloudformation(policy), *_no_text(policy or {})]
     if found or policy is None:
-        raise UsageError(f"--filter: {'; '.join(found)}", hint=f"for example --filter '{DEFAULT}'")
+        told = "; ".join(found)
+        told = told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]} ..."
+        raise UsageError(f"--filter: {told}", hint=f"for example --filter '{DEFAULT}'")
     return policy
 
 
@@ -48,6 +52,18 @@ def _of_cloudformation(value: object) -> Iterator[str]:
             yield f"CloudFormation would replace {RESOLVED}...}}}}"
         case str() if SURROGATE.search(value):
             yield "half of a pair of surrogates is no text"
+
+
+def _no_text(policy: Mapping[str, Any]) -> Iterator[str]:
+    """Our attributes are of the type String: that one of SNS's keywords matches its spelling is nowhere said."""
+    for name, rule in policy.items():
+        if is_or(name, rule):
+            for part in rule:
+                yield from _no_text(part)
+        elif words := [one for one in rule if isinstance(one, bool)]:
+            word = json_text(words[0])
+            if not any(isinstance(one, str | dict) for one in rule):
+                yield f'{name}: attributes are text, and whether SNS takes {word} for it is unknown: write "{word}"'
 
 
 def as_yaml(value: object) -> str:

@@ -17,6 +17,11 @@ class Once:
         self._answers: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
+    def known(self, key: Hashable) -> Any:
+        """Return the answer that somebody got before; None where nobody asked, or it was an exception."""
+        answer = self._answers.get(key)
+        return answer.result() if answer and answer.done() and answer.exception() is None else None
+
     def ask(self, key: Hashable, source: Callable[[], T]) -> T:
         """Return the answer of `source`; who comes second waits for it. Raises what the source raised."""
         with self._lock:

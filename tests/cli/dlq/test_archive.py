@@ -183,6 +183,24 @@ def test_a_group_that_is_another_one_than_was_listed_is_refused(
     assert run("dlq", "export", "-", "--group", "G1").exit_code == 0
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_group_that_a_diagnosis_printed_is_known_as_one_that_was_listed(
+    run: Run, dead_letters: DeadLetters, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.sweep.LONG_POLL_SECONDS", 0)
+    for _ in range(2):
+        dead_letters.put(message(), error="the credit limit is used up")
+    if known:
+        told = run("diagnose", "errors", "--check-timeout", "60s")
+        assert "--group G1" in told.stdout
+    for _ in range(3):
+        dead_letters.put(message(), error="another cause")
+
+    refused = run("dlq", "discard", "--group", "G1", "--yes", "--reason", "x")
+
+    assert ("G1 is another group now" in refused.stderr) is known
+
+
 def test_a_redrive_looks_for_the_group_that_was_listed(dead_letters: DeadLetters, three: list[str]) -> None:
     queue = DeadLetterQueue(client("sqs"), dead_letters.url)
     listed = ListedGroup(cause="exception: no customer", at="now")

@@ -60,6 +60,8 @@ def test_whatever_it_holds_yaml_reads_what_json_said(policy: dict[str, list[obje
         ('{"source": [{"anything-but": ["\\ud83d"]}]}', "is no text"),
         ('{"$or": [{"Ref": ["x"]}, {"test": ["false"]}]}', "for a function of its own"),
         ('{"test": ["false", "{{resolve:ssm:x}}"]}', "CloudFormation would replace"),
+        ('{"test": [false]}', 'test: attributes are text, and whether SNS takes false for it is unknown: write "false"'),
+        ('{"$or": [{"priority": ["high"]}, {"test": [true, 1]}]}', 'write "true"'),
     ],
 )  # fmt: skip
 def test_what_sns_or_cloudformation_would_not_take_is_refused(text: str, said: str) -> None:
@@ -68,3 +70,19 @@ def test_what_sns_or_cloudformation_would_not_take_is_refused(text: str, said: s
     assert str(refused.value).startswith("--filter: ")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"test": "LONG"}',
+        '{"test": ["LONG"]}',
+        '{"LONG": ["a"]}',
+        '{"test": [{"LONG": "x"}]}',
+        '{"test": [{"prefix": [LONG]}]}',
+    ],
+)
+def test_a_refusal_does_not_repeat_a_long_input(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_filter(text.replace("LONG", "1" * 5_000))
+    assert len(str(refused.value)) < 250
