@@ -67,10 +67,11 @@ class LocalEnvironment:
     aws: LocalAws
     parameters: Mapping[str, str] = field(repr=False)
 
-    def deploy(self, template: Path) -> Stack:
-        """Update the stack to another template, with the parameters that it has, and wait until that is done; of a pair, both.
-        Returns the primary's."""
-        stacks = [region.deploy(template, self.parameters) for region in self.regions]
+    def deploy(self, template: Path, **parameters: str) -> Stack:
+        """Update the stack to another template, with the parameters that it has and these, and wait until that is done; of a
+        pair, both. Returns the primary's."""
+        given = {**self.parameters, **parameters}
+        stacks = [region.deploy(template, given) for region in self.regions]
         for region, stack in zip(self.regions, stacks, strict=True):
             wait_until_settled(region.aws, stack)
         return stacks[0]

@@ -120,7 +120,7 @@ class Upgrade:
         self.progress(f"  the template of {version.name}")
         known = self._function_names()
         self.permissions.remember(known)
-        self.environment.deploy(version.template)
+        self.environment.deploy(version.template, **version.parameters)
         for name in set(self._function_names()) - set(known):
             self._upload(name, version)
 
@@ -134,7 +134,9 @@ class Upgrade:
         pause(2 * REFRESH_SECONDS)  # so long the runtime may go by the reserve that it read before
 
     def _upload(self, name: str, version: Version) -> None:
-        if self.functions.upload(self.environment.aws.functions, name, version):
+        """Another version's template may have deleted the function meanwhile."""
+        there = name in self._function_names()
+        if there and self.functions.upload(self.environment.aws.functions, name, version):
             self.progress(f"  {name} has the code of {version.name}")
 
     def _function_names(self) -> list[str]:

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from b2bpilot.twilio.samples import NUMBER
 
 ROOT = Path(__file__).parents[2]
 LAST_RELEASE = "e623749"
@@ -26,13 +28,17 @@ class VersionMissing(Exception):
 class Version:
     name: str
     root: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Those that are given beside the usual ones."""
 
     @property
     def template(self) -> Path:
         return self.root / "template.yaml"
 
 
-THIS = Version(name="this", root=ROOT)
+LANE = {"ExpressConcurrency": "2", "HighPriorityNumbers": NUMBER}
+"""All that is sent is urgent, and goes both ways."""
+THIS = Version(name="this", root=ROOT, parameters=LANE)
 
 
 @contextmanager
