@@ -178,13 +178,13 @@ def _text(reading: DeliveryReading) -> list[Words]:
 
 
 def _old_text(old: OldQueueReading) -> list[Words]:
-    letters = (
+    dead_letters = (
         "it has no dead-letter queue" if old.dead_letters is None else f"about {old.dead_letters.total:,}"
     )
     return [
         f"old queue      {old.name}; mapping {old.mapping_id} {old.mapping.state.lower()}",
         f"in it          {_counted(old.queue, old.oldest)}",
-        f"given up there {letters}",
+        f"given up there {dead_letters}",
     ]
 
 
