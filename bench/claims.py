@@ -7,6 +7,7 @@ is code, and each way would wait alike.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -29,13 +30,18 @@ from bench.environment import Environments
 from bench.row import Turn
 from bench.server import migrated, new_database, program, server
 from tests.events import message
-from tests.ops.migrations.tables import connect
+from tests.ops.migrations.tables import INDEX, TABLE, connect
 
 LEASE = timedelta(seconds=50)
 MESSAGES = 1_000
 """Of each way in a turn, all connections together."""
 AT_ONCE = 10
 SMALL, LARGER, LARGE = 10**4, 10**6, 10**7
+PARTS = 16
+SAMPLE = 10_000
+INDEX_BYTES = f"""
+    SELECT pg_relation_size('{INDEX}'), pg_indexes_size('{TABLE}') - pg_relation_size('{INDEX}')
+"""
 FILL = """
     INSERT INTO b2b_pilot_user_submissions (message_id, message_sid, from_number, to_number, body, status, source,
         message_type, priority, test, params, received_at, attempts, completed_at, created_at)
@@ -62,12 +68,52 @@ def in_a_table_of_ten_million(_: Environments) -> Iterator[Turn]:
     return _sizes(SMALL, LARGE)
 
 
+def of_a_large_table(_: Environments) -> Iterator[Turn]:
+    """What a table of 10,000,000 rows takes, and whether parts by the hash of the message_id are faster."""
+    with server() as url:
+        whole = table_of(url, LARGE, name="whole")
+        parted = table_of(url, LARGE, name="parted", parts=PARTS)
+        while True:
+            yield {
+                **_sizes_of(whole),
+                "whole": rate("ours", whole, 1),
+                f"{PARTS} parts": rate("ours", parted, 1),
+                "deleted": _deleted(whole),
+            }
+
+
+def _sizes_of(dsn: str) -> Turn:
+    """Bytes of a row. The rows are shorter than Twilio's: of the table itself a copy with whole messages tells."""
+    with connect(dsn) as connection:
+        index, rest = connection.execute(INDEX_BYTES).fetchone() or (0, 0)
+        connection.execute(f"CREATE TABLE copy (LIKE {TABLE} INCLUDING DEFAULTS)".encode())
+        own = f"INSERT INTO copy (id, message_id, params) SELECT n, md5(n::text)::uuid::text, %s FROM generate_series(1, {SAMPLE}) n"
+        connection.execute(own.encode(), [json.dumps(dict(message().params))])
+        (bytes_,) = connection.execute("SELECT pg_table_size('copy')").fetchone() or (0,)
+        connection.execute("DROP TABLE copy")
+    return {
+        "message_id index": index / LARGE,
+        "other indexes": rest / LARGE,
+        "table": bytes_ / SAMPLE,
+    }
+
+
+def _deleted(dsn: str) -> float:
+    """Rows a second, as a job for retention deletes them: the oldest, a thousand at a time."""
+    query = f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM {TABLE} ORDER BY id LIMIT 1000)"
+    with connect(dsn) as connection:
+        started = time.perf_counter()
+        for _ in range(20):
+            connection.execute(query.encode())
+        return 20_000 / (time.perf_counter() - started)
+
+
 def _turns(*, connections: int) -> Iterator[Turn]:
     """Messages a second."""
     with migrated() as dsn:
         _hurry(dsn)
         while True:
-            turn = {way: _rate(way, dsn, connections) for way in WAYS}
+            turn = {way: rate(way, dsn, connections) for way in WAYS}
             yield {"b2bpilot": turn["ours"], "psycopg": turn["plain"], "pgbench": _pgbench(dsn, connections)}
 
 
@@ -76,18 +122,40 @@ def _sizes(*sizes: int) -> Iterator[Turn]:
     with server() as url:
         tables = {size: table_of(url, size) for size in sizes}
         while True:
-            yield {f"{size:,} rows": _rate("ours", dsn, 1) for size, dsn in tables.items()}
+            yield {f"{size:,} rows": rate("ours", dsn, 1) for size, dsn in tables.items()}
 
 
-def table_of(url: str, rows: int) -> str:
-    """A database whose table has so many completed rows, with the statistics that autovacuum would make."""
-    dsn = new_database(url, f"rows_{rows}")
+def table_of(url: str, rows: int, *, name: str = "rows", parts: int = 0) -> str:
+    """A database whose table has so many completed rows, with the statistics that autovacuum would make; in parts by the hash
+    of the message_id, where there are any."""
+    dsn = new_database(url, f"{name}_{rows}")
     migrations.apply(dsn)
     _hurry(dsn)
     with connect(dsn) as connection:
+        if parts:
+            _partition(connection, parts)
+        connection.execute(f"DROP INDEX {INDEX}".encode())
         connection.execute(FILL.encode(), [rows])
-        connection.execute("VACUUM ANALYZE b2b_pilot_user_submissions")
+        connection.execute(f"CREATE UNIQUE INDEX {INDEX} ON {TABLE} (message_id)".encode())
+        connection.execute(f"VACUUM ANALYZE {TABLE}".encode())
     return dsn
+
+
+def _partition(connection: psycopg.Connection, parts: int) -> None:
+    """The same table, but that its primary key has the message_id as well, as PostgreSQL wants it."""
+    for statement in (
+        f"ALTER TABLE {TABLE} RENAME TO whole",
+        f"DROP INDEX {INDEX}",
+        f"CREATE TABLE {TABLE} (LIKE whole INCLUDING DEFAULTS INCLUDING IDENTITY) PARTITION BY HASH (message_id)",
+        f"ALTER TABLE {TABLE} ADD PRIMARY KEY (id, message_id)",
+        f"CREATE UNIQUE INDEX {INDEX} ON {TABLE} (message_id)",
+        f"CREATE INDEX ON {TABLE} (updated_at) WHERE status IN ('pending', 'processing', 'failed')",
+        *(
+            f"CREATE TABLE part_{part} PARTITION OF {TABLE} FOR VALUES WITH (MODULUS {parts}, REMAINDER {part})"
+            for part in range(parts)
+        ),
+    ):
+        connection.execute(statement.encode())
 
 
 def _hurry(dsn: str) -> None:
@@ -96,7 +164,7 @@ def _hurry(dsn: str) -> None:
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
 
 
-def _rate(way: str, dsn: str, connections: int) -> float:
+def rate(way: str, dsn: str, connections: int) -> float:
     """Each connection in a process of its own, as each container of the function is."""
     count = MESSAGES // connections
     running = [_child(way, dsn, count) for _ in range(connections)]

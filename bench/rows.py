@@ -227,6 +227,22 @@ BENCHES: Final = (
         )
     ),
     Bench(
+        name="large-table",
+        measures="A table of 10,000,000 rows: what a row takes, and claim and complete, whole and in parts by the hash of the id",
+        turns=3,
+        measured_by=claims.of_a_large_table,
+        is_large=True,
+        rows=[
+            BenchRow(name="bytes-table", way="table", goal=None, unit="bytes"),
+            BenchRow(name="bytes-message-id", way="message_id index", goal=None, unit="bytes"),
+            BenchRow(name="bytes-other-indexes", way="other indexes", goal=None, unit="bytes"),
+            BenchRow(name="deleted", way="deleted", goal=None, unit="/s"),
+            BenchRow(
+                name="claims-in-parts", way=f"{claims.PARTS} parts", baseline="whole", goal=None, unit="/s"
+            ),
+        ],
+    ),
+    Bench(
         name="once",
         measures="Milliseconds of a message from event to commit, a subscriber's claim beside the processor's",
         turns=7,
