@@ -214,7 +214,7 @@ def _pgbench(dsn: str, connections: int) -> float:
 def _script(dsn: str) -> str:
     """The statements as they are, with an id that pgbench draws. It takes any colon before a letter or a digit for a variable's."""
     of = message(message_id="00000000-0000-4000-8000-000000000000")
-    values = {**claim_values(of, LEASE), "received_at": "20261130T120000Z"}
+    values = {**claim_values(of, LEASE, adopts=False, answers=True), "received_at": "20261130T120000Z"}
     drawn = "md5(:number::text)::uuid::text"
     with psycopg.connect(dsn, cursor_factory=psycopg.ClientCursor) as connection:
         cursor = connection.cursor()
@@ -249,7 +249,9 @@ def plain(dsn: str, messages: list[PilotMessage], go: Callable[[], object]) -> N
         connection.execute("SELECT 1")
         go()
         for one in messages:
-            row = connection.execute(queries.CLAIM.query, claim_values(one, LEASE)).fetchone()
+            row = connection.execute(
+                queries.CLAIM.query, claim_values(one, LEASE, adopts=False, answers=True)
+            ).fetchone()
             assert row is not None
             assert connection.execute(queries.COMPLETE, _completing(one, attempts=row[0])).fetchone()
 

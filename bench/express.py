@@ -45,7 +45,7 @@ def under_a_backlog(environments: Environments) -> Iterator[Turn]:
     """Milliseconds until half of the high, and half of the normal ones, were rows."""
     places = {"express lane": environments.one(**LANE), "one lane": environments.one(**ONE_LANE)}
     for running in places.values():
-        _slow(running, seconds=0.1)
+        _slow(running, seconds=0.3)
     burst = [Priority.NORMAL if number % HIGH_EVERY else Priority.HIGH for number in range(MESSAGES)]
     while True:
         turn = {}
@@ -59,7 +59,7 @@ def urgent_at_once(environments: Environments) -> Iterator[Turn]:
     """Milliseconds: half of the normal ones, and the last of either, among ten times as many urgent ones."""
     places = {"express lane": environments.one(**LANE), "one lane": environments.one(**ONE_LANE)}
     for running in places.values():
-        _slow(running, seconds=0.03)
+        _slow(running, seconds=0.15)
     share = URGENT // BESIDE + 1
     burst = [Priority.HIGH if number % share else Priority.NORMAL for number in range(URGENT + BESIDE)]
     while True:
