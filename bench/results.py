@@ -13,7 +13,7 @@ from bench.row import Bench, BenchRow, Spread
 
 FOLDER = Path(__file__).parent
 JSON, MARKDOWN = FOLDER / "results.json", FOLDER / "results.md"
-DOCUMENTS = (FOLDER.parent / "README.md", *sorted((FOLDER.parent / "docs").glob("*.md")))
+DOCUMENTS = (FOLDER.parent / "README.md", *sorted((FOLDER.parent / "docs").rglob("*.md")))
 CITED = re.compile(r"(<!-- bench (\S+) (way|baseline|ratio) -->).*?(<!-- -->)", re.DOTALL)
 """A figure in a document: `<!-- bench help ratio -->0.78 x<!-- -->`."""
 
