@@ -15,7 +15,7 @@ SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick acceptance faults upgrade fuzz check format build deploy pictures docs bench house golden audit lock clean
+.PHONY: help demo test test-quick acceptance faults drill upgrade fuzz check format build deploy pictures docs bench house golden audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ acceptance: $(STAMP) ## Try an environment with test messages, and clean up (ENV
 
 faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+drill: $(STAMP) ## Let a region of the local pair die at drawn moments, and balance the books (ARGS="--times 10 --seed 7")
+	@$(BIN)/python -E -m tests.drill $(ARGS)
 
 upgrade: $(STAMP) ## Update the last release to this version under traffic, go back, and balance the books (ARGS="--seconds 60 --seed 7")
 	@$(BIN)/python -E -m tests.upgrade $(ARGS)

@@ -39,7 +39,6 @@ Progress = Callable[[str], None]
 DOWN_SECONDS = 120
 CONTAINER = "b2bpilot.local.runtime.process_main"
 """What the process of a container runs; after it come a number and the function's name."""
-EMULATOR = "b2bpilot.local.emulator"
 LOG_FILE = "up.log"
 
 
@@ -203,21 +202,24 @@ def down(home: Path) -> bool:
 
 
 def _end_what_was_left(home: Path) -> bool:
-    """Emulators that somebody has stopped, and whose environment was killed: they notice it as soon as they go on, and end."""
+    """Emulators that somebody has stopped, and whose environment was killed: they notice it as soon as they go on, and end.
+    The lock that they hold says that they are this home's."""
     state = read_state(home)
-    stopped = [pid for pid in _emulators(state).values() if _is_stopped_emulator(pid)] if state else []
-    for pid in stopped:
-        os.kill(pid, signal.SIGCONT)
-    if stopped:
-        with closing(HomeLock(home)) as lock:
-            _wait_until_gone(lock, stopped[0])
-    return bool(stopped)
+    if state is None or not (home / LOCK_FILE).exists():
+        return False
+    with closing(HomeLock(home)) as lock:
+        stopped = [pid for pid in _emulators(state).values() if _is_stopped(pid)]
+        if not stopped or lock.owner() is None:
+            return False
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        _wait_until_gone(lock, stopped[0])
+    return True
 
 
-def _is_stopped_emulator(pid: int) -> bool:
+def _is_stopped(pid: int) -> bool:
     try:
-        process = psutil.Process(pid)
-        return EMULATOR in process.cmdline() and process.status() == psutil.STATUS_STOPPED
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     except psutil.Error:
         return False
 

@@ -40,6 +40,9 @@ from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops import migrations
 
+PAIR_REPLY = "Thank you"
+"""A pair replies, so that a drill can count the replies."""
+
 Progress = Callable[[str], None]
 
 
@@ -135,6 +138,7 @@ def running(
         for region in regions:
             region.emulator.wait_until_ready()
         progress("deploying template.yaml")
+        reply_text = reply_text or (PAIR_REPLY if pair else None)
         given = _parameters(identity, postgres, reply_text) | dict(parameters or {})
         stacks = [region.deploy(release.template, given) for region in regions]
         deployed = [_subscribers(region.aws, postgres, subscribers, progress) for region in regions]

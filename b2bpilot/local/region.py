@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from b2bpilot.local.clients import PAIR_REGION, REGION, LocalAws
-from b2bpilot.local.emulator_process import EmulatorProcess
+from b2bpilot.local.emulator_process import EmulatorProcess, free_port
 from b2bpilot.local.functions import Served, serving
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.region_process import RegionOrder, RegionProcess
@@ -60,7 +60,7 @@ class LocalRegion:
             )
             return lambda: None
         order = self._order(stack, served, time_scale=time_scale)
-        process = RegionProcess(order, emulator_pid=self.emulator.pid, lock=lock.fileno())
+        process = RegionProcess(order, self.server, emulator_pid=self.emulator.pid, lock=lock.fileno())
         cleanup.callback(process.stop)
         cleanup.callback(self.emulator.resume)
         return process.wait_until_ready
@@ -87,19 +87,28 @@ def begin_regions(
     cleanup: ExitStack, home: Path, identity: Identity, lock: HomeLock, *, is_pair: bool, time_scale: float
 ) -> list[LocalRegion]:
     """Start an emulator for each region, without waiting for it; the primary's is the first."""
-    primary = _begun(cleanup, home, identity, lock, name=REGION, time_scale=time_scale)
     if not is_pair:
-        return [primary]
+        return [_begun(cleanup, home, identity, lock, RuntimeServer(), name=REGION, time_scale=time_scale)]
+    servers = [RuntimeServer(port=free_port(0)) for _ in range(2)]
+    primary = _begun(cleanup, home, identity, lock, servers[0], name=REGION, time_scale=time_scale)
     other = replace(identity, port=identity.pair_port)
-    second = _begun(cleanup, home / PAIR_FOLDER, other, lock, name=PAIR_REGION, time_scale=time_scale)
+    second = _begun(
+        cleanup, home / PAIR_FOLDER, other, lock, servers[1], name=PAIR_REGION, time_scale=time_scale
+    )
     return [replace(primary, pair=second.name), replace(second, pair=primary.name)]
 
 
 def _begun(
-    cleanup: ExitStack, folder: Path, identity: Identity, lock: HomeLock, *, name: str, time_scale: float
+    cleanup: ExitStack,
+    folder: Path,
+    identity: Identity,
+    lock: HomeLock,
+    server: RuntimeServer,
+    *,
+    name: str,
+    time_scale: float,
 ) -> LocalRegion:
     folder.mkdir(mode=0o700, exist_ok=True)
-    server = RuntimeServer()
     cleanup.callback(server.server_close)
     emulator = EmulatorProcess(
         folder / "emulator",

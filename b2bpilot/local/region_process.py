@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.pipeline.waiting import pause
 
@@ -50,8 +51,10 @@ class RegionProcess:
     """Begins at once. Killed, it begins anew, as Lambda does; not while the region's emulator is stopped: a region that is
     down comes back as a whole."""
 
-    def __init__(self, order: RegionOrder, *, emulator_pid: int, lock: int) -> None:
+    def __init__(self, order: RegionOrder, server: RuntimeServer, *, emulator_pid: int, lock: int) -> None:
+        """`server` has the port, and is answered from the process."""
         self._order = order
+        self._server = server
         self._emulator_pid = emulator_pid
         self._lock = lock
         self._ending = threading.Event()
@@ -81,6 +84,7 @@ class RegionProcess:
     def _look_after(self) -> None:
         while True:
             self._process.wait()
+            self._server.refuse()
             while _is_stopped(self._emulator_pid) and not self._ending.is_set():
                 pause(LOOK_SECONDS, woken_by=self._ending)
             with self._changing:

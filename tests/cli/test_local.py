@@ -231,3 +231,23 @@ def test_delete_removes_what_was_kept_and_says_so(run: Run, home: Path) -> None:
     assert first.stdout == f"No local environment is running\nDeleted what it kept in {home}\n"
     assert second.stdout == f"No local environment is running\nIt kept nothing in {home}\n"
     assert [path.name for path in home.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--stop", "PRIMARY"), "'PRIMARY' is not SIDE@TIME"),
+        (("--stop", "us-east-1@20s"), "'us-east-1@20s' is not SIDE@TIME"),
+        (("--stop", "PRIMARY@soon"), "--stop: 'soon' is not a duration"),
+        (("--back", "10s"), "not in this order"),
+        (("--back", "90s"), "not in this order"),
+        (("--rate", "0"), "--rate: 0 is not between"),
+        (("--rate", "1000"), "--rate: 1000 is not between"),
+    ],
+)
+def test_a_drill_that_makes_no_sense_is_refused(
+    run: Run, home: Path, options: tuple[str, ...], told: str
+) -> None:
+    result = run("local", "drill", *options)
+    assert result.exit_code == 2
+    assert told in result.stderr

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random, randrange
 from typing import Any
 
 import psutil
@@ -16,12 +19,15 @@ from psycopg.conninfo import make_conninfo
 
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.local import control
+from b2bpilot.local.readiness import wait_until_answering
 from b2bpilot.local.state import LocalSide
 from b2bpilot.ops import migrations
 from b2bpilot.ops.environment import discover
 from b2bpilot.ops.pair import other_side
 from tests.cli.conftest import Result
-from tests.local.conftest import Machine, Run, machine
+from tests.drill.__main__ import drawn_plan
+from tests.drill.both_at_once import at_once
+from tests.local.conftest import ROOT, Machine, Run, machine
 from tests.local.polling import eventually
 
 
@@ -76,6 +82,53 @@ def test_killed_functions_come_back_but_not_while_their_region_is_down(pair: Mac
         os.kill(side.emulator_pid, signal.SIGCONT)
     second = eventually(lambda: functions_of(pair, side), "its return")
     assert second != first
+    wait_until_answering(side.webhook_url)
+
+
+def test_a_region_dies_under_traffic_and_the_books_balance(pair: Machine, run_pair: Run) -> None:
+    """A slice of `make drill`."""
+    seed = randrange(10**6)
+    plan = drawn_plan(Random(seed), rate=6, seconds=5)
+    shown = run_pair(
+        *("local", "drill", "-o", "json", "--rate", "6", "--seconds", "5"),
+        *("--stop", f"PRIMARY@{plan.stop_at:.3f}s", "--back", f"{plan.back_at:.3f}s"),
+    )
+    assert shown.exit_code == 0, (seed, shown.stdout, shown.stderr)
+    books = json.loads(shown.stdout)
+    assert books["sent"] == books["stored"] > 0
+    assert (books["lost"], books["stored_twice"], books["answered_twice"]) == ([], [], []), seed
+    assert books["over_fallback"] > 0, seed
+
+
+def test_a_message_that_comes_over_both_webhooks_at_once_is_one_row(pair: Machine) -> None:
+    both = at_once(pair.home, 24)
+    assert both.balances, both
+    assert both.posts == 2 * both.messages
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_drill_that_is_ended_leaves_no_region_stopped(pair: Machine, sent: signal.Signals) -> None:
+    side = pair.state.sides[1]
+    environ = os.environ | {"B2BPILOT_HOME": str(pair.home), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "b2bpilot", "local", "drill", "--rate", "1", "--stop", "FALLBACK@0.1s"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, start_new_session=True) as drill:
+        eventually(lambda: is_stopped(side.emulator_pid), "the stop")
+        drill.send_signal(sent)
+        assert drill.wait(60) == (130 if sent is signal.SIGINT else -sent)
+    eventually(lambda: not is_stopped(side.emulator_pid), "its going on")
+    eventually(lambda: functions_of(pair, side), "the return of its functions")
+    wait_until_answering(side.webhook_url)
+
+
+def is_stopped(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+def test_a_drill_needs_a_pair(environment: Machine, run: Run) -> None:
+    result = run("local", "drill")
+    assert result.exit_code == 1
+    assert "the local environment is in one region" in result.stderr
+    assert "b2bpilot local up --pair" in result.stderr
 
 
 def test_down_ends_what_a_killed_environment_left_stopped(tmp_path: Path) -> None:
@@ -125,6 +178,7 @@ def begin_anew(pair: Machine, side: LocalSide) -> None:
     assert first is not None
     os.kill(first, signal.SIGKILL)
     eventually(lambda: functions_of(pair, side) not in (None, first), "its return")
+    wait_until_answering(side.webhook_url)
 
 
 def checks_of(result: Result) -> dict[tuple[str | None, str], dict[str, Any]]:

@@ -33,6 +33,10 @@ app = group(
         "up": CommandPath(f"{__name__}:up", "Start PostgreSQL, an AWS emulator and the functions."),
         "down": CommandPath(f"{__name__}:down", "Stop the local environment."),
         "status": CommandPath(f"{__name__}:status", "Show what is running and where."),
+        "drill": CommandPath(
+            "b2bpilot.cli.local.drill:drill",
+            "Let one region of a pair die under traffic, and balance the books.",
+        ),
     },
 )
 

@@ -9,6 +9,7 @@ import secrets
 import socket
 import sqlite3
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
@@ -34,9 +35,10 @@ class RuntimeServer(ThreadingHTTPServer):
 
     invoker: Invoker
 
-    def __init__(self, *, inherited: int | None = None, key: str | None = None) -> None:
-        """Take a port, or the open one of the parent process; requests wait in the backlog until `start`."""
-        super().__init__(("127.0.0.1", 0), RequestHandler, bind_and_activate=inherited is None)
+    def __init__(self, *, port: int = 0, inherited: int | None = None, key: str | None = None) -> None:
+        """Take a port, or the open one of the parent process; requests wait in the backlog until `start`. One that `refuse` is
+        for needs a `port`: Linux gives one that it has chosen to somebody else then."""
+        super().__init__(("127.0.0.1", port), RequestHandler, bind_and_activate=inherited is None)
         if inherited is not None:
             self.socket.close()
             self.socket = socket.socket(fileno=inherited)
@@ -48,8 +50,15 @@ class RuntimeServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def refuse(self) -> None:
+        """Refuse connections until somebody starts to answer again; what waits is cut off. Who is to answer asks those that
+        would wait for the answer."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def start(self, invoker: Invoker) -> None:
         self.invoker = invoker
+        self.socket.listen(self.request_queue_size)
         threading.Thread(
             target=self.serve_forever,
             name="lambda server",

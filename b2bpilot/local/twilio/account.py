@@ -14,7 +14,7 @@ from b2bpilot.local.twilio.resources import number
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.twilio.samples import NUMBER
-from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, parts_of
+from b2bpilot.twilio.webhook_setting import PAIR_OVERRIDES, RECOMMENDED_OVERRIDES, parts_of
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def twilio_double(
     if not double.store.all(ResourceFilter(kind="number")):
         url = f"{webhook_url}#{RECOMMENDED_OVERRIDES}"
         double.store.put([number(account.sid, NUMBER, at=datetime.now(UTC), sms_url=url)])
-    _set_fallback(double, webhook_url, fallback_url)
+    _set_urls(double, webhook_url, fallback_url)
     double.start()
     try:
         yield double
@@ -38,12 +38,16 @@ def twilio_double(
         double.stop()
 
 
-def _set_fallback(double: TwilioDouble, webhook_url: str, fallback_url: str | None) -> None:
+def _set_urls(double: TwilioDouble, webhook_url: str, fallback_url: str | None) -> None:
     """Let numbers that have none fall back to the second side, and none to one that is not there any more. What somebody
     else has set stays."""
-    wanted = f"{fallback_url}#{RECOMMENDED_OVERRIDES}" if fallback_url else ""
+    ours = {f"{webhook_url}#{each}" for each in (RECOMMENDED_OVERRIDES, PAIR_OVERRIDES)}
+    url = f"{webhook_url}#{PAIR_OVERRIDES if fallback_url else RECOMMENDED_OVERRIDES}"
+    fallback = f"{fallback_url}#{RECOMMENDED_OVERRIDES}" if fallback_url else ""
     for each in double.store.all(ResourceFilter(kind="number")):
+        changes = {"sms_url": url} if each["sms_url"] in ours else {}
         found = urldefrag(each["sms_fallback_url"]).url
         was_a_side = parts_of(found).path == parts_of(webhook_url).path
         if found not in (webhook_url, fallback_url) and (not found or was_a_side):
-            double.store.change("number", each["sid"], {"sms_fallback_url": wanted})
+            changes["sms_fallback_url"] = fallback
+        double.store.change("number", each["sid"], changes)

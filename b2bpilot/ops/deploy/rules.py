@@ -9,7 +9,7 @@ from typing import Any
 from b2bpilot.errors import SettingsInvalid
 
 REGION = "AWS::Region"
-"""Not a parameter, but a value that rules may ask for, too."""
+"""Not a parameter, but a value that rules may ask for, too (docs/aws-facts.md#rules-and-regions)."""
 
 
 class Unknown(Exception):
