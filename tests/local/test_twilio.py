@@ -307,8 +307,8 @@ def journals(home: Path) -> list[str]:
 def logs(pipeline: Machine) -> list[str]:
     """All lines that the functions have written; shipped within moments."""
     client = pipeline.client("logs")
-    names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName")
-    groups = [f"/aws/lambda/{pipeline.stack_output(name)}" for name in names]
+    names = ("Webhook", "Processor", "Express", "Stale", "Redriver")
+    groups = [f"/aws/lambda/{pipeline.stack_output(f'{name}FunctionName')}" for name in names]
 
     def look() -> list[str]:
         lines = [
