@@ -1,5 +1,6 @@
 """`make upgrade ARGS="--seconds 60 --seed 7"`: the last release under traffic, this version over it, back, and again.
-`ARGS="--modes steps"`: this version, from one mode of delivery to another and back.
+`ARGS="--modes steps"`: this version, from one mode of delivery to another and back. `ARGS="--from-sqs 500"`: the SQS version with
+so many messages in its queue, this version beside it, by the commands of docs/from-sqs-to-sns.md, and back.
 
 Exit code 1: the books do not balance. 2: the release's code is not here.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from random import randrange
 
 from tests.faults.document import write
+from tests.sqs_version import run as from_sqs
 from tests.upgrade import modes
 from tests.upgrade.report import as_json, as_markdown, as_text
 from tests.upgrade.run import Options, run
@@ -33,7 +35,9 @@ def main() -> int:
 
     progress(f"seed {options.seed}")
     try:
-        if arguments.modes:
+        if arguments.from_sqs is not None:
+            summary = from_sqs.run(options, arguments.from_sqs, progress=progress)
+        elif arguments.modes:
             summary = modes.run(options, arguments.modes, is_killed=arguments.kill, progress=progress)
         else:
             with version(arguments.from_) as old:
@@ -43,8 +47,14 @@ def main() -> int:
         return 2
     print(as_json(summary) if arguments.output == "json" else as_text(summary))
     if arguments.write:
-        write(arguments.write, "Modes" if arguments.modes else "Upgrade", as_markdown(summary))
+        write(arguments.write, _section(arguments), as_markdown(summary))
     return 1 if summary.faults else 0
+
+
+def _section(arguments: argparse.Namespace) -> str:
+    if arguments.from_sqs is not None:
+        return "From SQS"
+    return "Modes" if arguments.modes else "Upgrade"
 
 
 def _new(folder: Path) -> Version:
@@ -70,9 +80,15 @@ def _arguments() -> argparse.Namespace:
         "--modes", choices=modes.WAYS, help="instead: change the mode of delivery, through both or at once"
     )
     parser.add_argument("--kill", action="store_true", help="with --modes: kill the processor in each mode")
+    parser.add_argument(
+        "--from-sqs", type=int, metavar="WAITING", help="instead: cut over from the SQS version"
+    )
     parser.add_argument("--output", "-o", choices=["text", "json"], default="text")
     parser.add_argument(
-        "--write", type=Path, metavar="DOCUMENT", help="put the result into its section `Upgrade`, or `Modes`"
+        "--write",
+        type=Path,
+        metavar="DOCUMENT",
+        help="put the result into its section `Upgrade`, `Modes` or `From SQS`",
     )
     return parser.parse_args()
 

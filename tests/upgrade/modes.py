@@ -15,7 +15,6 @@ import psycopg
 
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.release import Release
-from b2bpilot.local.stack import deploy
 from b2bpilot.pipeline.waiting import wait_until
 from tests.upgrade.books import balance
 from tests.upgrade.functions import Functions
@@ -119,8 +118,8 @@ class ModeChange:
     def _deploy(self, mode: str, phase: str) -> None:
         self.progress(phase)
         self.traffic.phase = phase
-        aws, parameters = self.environment.aws, self.environment.parameters
-        deploy(aws, THIS.template, {**parameters, "Delivery": mode, "StaleAfterMinutes": "60"})
+        (region,), parameters = self.environment.regions, self.environment.parameters
+        region.deploy(THIS.template, {**parameters, "Delivery": mode, "StaleAfterMinutes": "60"})
 
     def _kill(self, mode: str) -> None:
         """kill -9 of the process that all containers of the processor are in, when one of them runs."""

@@ -81,18 +81,18 @@ def wait_until(is_idle: Callable[[], bool], *, seconds: float) -> None:
 
 
 def look(environment: LocalEnvironment, table: Table) -> Found:
-    return Found(rows=table.rows(), replies=_replies(environment), dead_letters=_dead_letters(environment))
+    url = environment.stack.outputs["DeadLetterQueueUrl"]
+    dead_letters = dead_letters_by_sid(environment.aws.sqs, url)
+    return Found(rows=table.rows(), replies=replies_by_receiver(environment), dead_letters=dead_letters)
 
 
-def _replies(environment: LocalEnvironment) -> Counter[str]:
+def replies_by_receiver(environment: LocalEnvironment) -> Counter[str]:
     messages = environment.twilio.store.all(ResourceFilter(kind="message"))
     return Counter(one["to"] for one in messages if one["direction"].startswith("outbound"))
 
 
-def _dead_letters(environment: LocalEnvironment) -> Counter[str | None]:
+def dead_letters_by_sid(queue: Any, url: str) -> Counter[str | None]:
     """Each is taken once: nobody looks after us."""
-    queue: Any = environment.aws.sqs
-    url = environment.stack.outputs["DeadLetterQueueUrl"]
     bodies: dict[str, str] = {}
     empty = 0
     while empty < 2:
