@@ -118,7 +118,6 @@ BENCHES: Final = (
             name=f"redrive-{route}",
             measures=f"Dead letters per second, 1,000 of them, 10 ms each way from AWS, `--via {route}`",
             turns=5,
-            quick=3 if route == "topic" else 0,
             measured_by=measured_by,
             rows=[
                 BenchRow(
