@@ -43,6 +43,9 @@ OF_THE_SUBSCRIBER, SUBSCRIBER = "dlq", "--subscriber"
 """The commands that are about the dead letters of one subscriber, and the option that says whose."""
 LOCAL = "local"
 """The environment that says by itself where it is."""
+REGION = "--region"
+LOCAL_REGION = "us-east-1"
+"""Where the local environment is, and the first side of a local pair."""
 ENVIRONMENT = frozenset({"-e", "--env"})
 
 
@@ -122,7 +125,11 @@ class Command(Said):
         is_of_the_run = name in OF_THE_RUN
         given = {
             "-e": None if is_of_the_run or ENVIRONMENT & {*rest} else place.environment,
-            "--region": None if is_of_the_run or place.environment == LOCAL else place.region,
+            "--region": None
+            if is_of_the_run
+            or REGION in rest
+            or (place.environment == LOCAL and place.region == LOCAL_REGION)
+            else place.region,
             "--profile": None if place.environment == LOCAL else place.profile,
             "--endpoint-url": place.endpoint_url,
         }

@@ -60,7 +60,7 @@ class PairReading:
         """What is not as a pair should be, in a line each; what did not answer stands in its own place."""
         for one in self.sides:
             if one.dead_letters and one.dead_letters.value:
-                yield f"{one.region} has dead letters"
+                yield f"dead letters in {one.region}"
         versions = {one.version.value for one in self.sides if one.version and one.version.value}
         if len(versions) > 1:
             yield "the sides have different templates"

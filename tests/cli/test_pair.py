@@ -113,3 +113,14 @@ def test_credentials_for_one_side_only_are_an_answer() -> None:
     assert answer is not None
     assert answer.value is None
     assert "cloudformation:DescribeStacks" in str(answer.error)
+
+
+def test_dead_letters_of_the_side_that_answers_are_listed_and_the_other_one_is_named(
+    run: Run, silent: str
+) -> None:
+    client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")
+    found = run("dlq", "list", "-e", "staging")
+
+    assert found.exit_code == 4
+    assert found.stdout == f"{REGION}: no dead letters\n{OTHER}: not read\n"
+    assert silent in " ".join(found.stderr.split())

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from random import Random, randrange
 from typing import Any
@@ -24,11 +25,16 @@ from b2bpilot.local.state import LocalSide
 from b2bpilot.ops import migrations
 from b2bpilot.ops.environment import discover
 from b2bpilot.ops.pair import other_side
+from b2bpilot.pipeline.message import message_id_for
 from tests.cli.conftest import Result
 from tests.drill.__main__ import drawn_plan
 from tests.drill.both_at_once import at_once
+from tests.events import message
 from tests.local.conftest import ROOT, Machine, Run, machine
 from tests.local.polling import eventually
+from tests.local.test_another_database import dead_letter
+from tests.local.test_redrive import OwnQueue
+from tests.local.test_twilio import receive
 
 
 def functions_of(pair: Machine, side: LocalSide) -> int | None:
@@ -210,3 +216,37 @@ def test_both_sides_of_a_sound_pair_pass_with_what_they_must_have_alike(pair: Ma
     assert found[None, "B2B203"]["status"] == "ok"
     assert "as the fallback of 1 number" in found["us-west-2", "B2B091"]["seen"]
     assert rows(pair) == before
+
+
+@pytest.fixture
+def waiting_there(pair: Machine) -> Iterator[list[str]]:
+    """Three messages that Twilio has, that have no row, and that the second side's dead-letter queue holds: their SIDs."""
+    access = pair.access.in_region(pair.state.sides[SECOND].region)
+    stack = discover("local", access).stack
+    queue = OwnQueue.connect(stack.dead_letter_queue_url, access=access)
+    queue.subscription_arn = stack.subscription_arn
+    sids = receive(pair, 3, deliver=False, ago=timedelta(hours=3))
+    queue.send([dead_letter(message(message_id=message_id_for(sid))) for sid in sids])
+    yield sids
+    access.client("sqs").purge_queue(QueueUrl=stack.dead_letter_queue_url)
+
+
+def test_what_waits_on_the_second_side_is_told_of_and_not_published(
+    pair: Machine, run_pair: Run, waiting_there: list[str]
+) -> None:
+    before = rows(pair)
+    found = run_pair("twilio", "reconcile", "--publish-missing", "--yes", "--exit-code")
+    shown = run_pair("status", "--both", "--exit-code")
+    listed = run_pair("dlq", "list", "--exit-code")
+
+    assert found.exit_code == 3, found.stderr
+    assert "There is nothing to publish." in found.stderr
+    assert "3 of those dead letters in us-west-2" in found.stdout
+    assert "b2bpilot dlq redrive -e local --region us-west-2" in " ".join(found.stdout.split())
+    assert found.stdout.count("in the dead-letter queue of us-west-2") == len(waiting_there)
+    assert rows(pair) == before
+    assert shown.exit_code == 3
+    assert "Dead letters in us-west-2" in shown.stdout
+    assert listed.exit_code == 3
+    assert listed.stdout.startswith("us-east-1: no dead letters\nus-west-2:\n")
+    assert "b2bpilot dlq redrive -e local --region us-west-2 --group" in listed.stderr

@@ -41,11 +41,11 @@ def list_(
     """List dead letters by cause, with what the database says about them. They stay visible to others.
 
     --watch ends at Ctrl-C with exit code 0; between two looks nothing is kept from a redrive. With --all a subscriber that
-    cannot be read is named, and the exit code is 4.
+    cannot be read is named, and the exit code is 4; so is the other side of a pair, which is listed below this one's.
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.cli.dlq import every_subscriber
+    from b2bpilot.cli.dlq import every_subscriber, other_side
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -57,8 +57,13 @@ def list_(
         _watch(pilot, selection, interval, exit_code=exit_code)
         return
     else:
-        look = _list(pilot, selection).look
+        look = _list(pilot, selection, side=other_side.name_of_this(pilot)).look
         found_any = bool(look.found) or not look.is_complete
+        if pilot.subscriber is None:
+            there = other_side.list_other(pilot, lambda one, side: _listed(one, selection, side=side))
+            found_any = found_any or bool(there.get("matched")) or not there.get("complete", True)
+    if every or pilot.subscriber:
+        other_side.tell_unasked(pilot)
     if exit_code and found_any:
         raise typer.Exit(FOUND_SOMETHING)
 
@@ -73,30 +78,32 @@ def _watch(pilot: Pilot, selection: Selection, interval: str, *, exit_code: bool
     watching.watch(pilot, lambda: _look(pilot, queue, attributes, selection), selection, interval=every)
 
 
-def _listed(pilot: Pilot, selection: Selection) -> dict[str, object]:
-    """List one of several subscribers' dead letters, and return for programs what there is."""
-    found = _list(pilot, selection, is_one_of_several=True)
+def _listed(pilot: Pilot, selection: Selection, *, side: str | None = None) -> dict[str, object]:
+    """List one of several subscribers' dead letters, or the other side's, and return for programs what there is."""
+    found = _list(pilot, selection, is_one_of_several=True, side=side)
     groups = [group_view.fields(group) for group in found.groups]
     return {"groups": groups, **group_view.summary_fields(found), "error": None}
 
 
-def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False) -> DeadLetterListing:
+def _list(
+    pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False, side: str | None = None
+) -> DeadLetterListing:
     queue = pilot.environment.queue()
     attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)
-    name = _named(pilot, is_one_of_several=is_one_of_several)
-    of = f" of subscriber {name}" if name else ""
+    name = side or _named(pilot, is_one_of_several=is_one_of_several)
+    of = f" of {name[:1].lower()}{name[1:]}" if name else ""
     with pilot.output.progress(f"Reading the dead-letter queue{of}") as tell:
         found = _look(pilot, queue, attributes, selection, tell)
-    if selection.is_everything:
+    if selection.is_everything and not (side and is_one_of_several):
         pilot.remember_groups({group.id: f"{group.count:,} {group.cause}" for group in found.groups})
     if name:
-        pilot.output.lines([f"Subscriber {name}:{'' if found.groups else f' {group_view.nothing(found)}'}"])
+        pilot.output.lines([f"{name}:{'' if found.groups else f' {group_view.nothing(found)}'}"])
     _show(pilot, found, now=pilot.now(), is_one_of_several=is_one_of_several)
     is_told = bool(name) and pilot.output.format is Format.TABLE
     for line in group_view.summary(found, selection, is_emptiness_told=is_told):
-        pilot.output.notice(f"Subscriber {name}: " + line if name else line)
-    if found.look.about == 0 and not name and pilot.knows_others:
+        pilot.output.notice(f"{name}: " + line if name else line)
+    if found.look.about == 0 and (not name or (side and not is_one_of_several)) and pilot.knows_others:
         pilot.output.notice(
             "That is the processor's. Other subscribers have queues of their own: --all lists those, too."
         )
@@ -106,10 +113,11 @@ def _list(pilot: Pilot, selection: Selection, *, is_one_of_several: bool = False
 
 
 def _named(pilot: Pilot, *, is_one_of_several: bool) -> str | None:
-    """Return whose they are, where that has to be said: what is said of a queue does not stand beside its subscriber's name."""
+    """Return in words whose they are, where that has to be said: what is said of a queue does not stand beside its subscriber's name."""
     from b2bpilot.ops.recipient import PROCESSOR
 
-    return pilot.environment.subscriber or (PROCESSOR if is_one_of_several else None)
+    subscriber = pilot.environment.subscriber or (PROCESSOR if is_one_of_several else None)
+    return f"Subscriber {subscriber}" if subscriber else None
 
 
 def _look(

@@ -148,6 +148,15 @@ class Pilot:
         self.output.place = replace(self.output.place, subscriber=one.subscriber)
         return one
 
+    def of_side(self, environment: Environment) -> Pilot:
+        """Return this Pilot for the other side of a pair; what it prints from now on leads there."""
+        one = copy.copy(self)
+        for known in ("secret_s_database_url", "given_database"):
+            vars(one).pop(known, None)
+        one.access, one.environment = environment.access, environment
+        self.output.place = replace(self.output.place, region=environment.stack.region)
+        return one
+
     def remember(self, stack: StackOutputs) -> None:
         """Let completion offer this environment from now on."""
         if self.environment_name == LOCAL:

@@ -36,6 +36,7 @@ def show_counts(pilot: Pilot, notes: Notes, period: ComparisonPeriod) -> None:
         f"messages since {bounds['since']}",
         f"{stored:,} stored, {counts[ComparisonResult.LATE]:,} of them later than {period.late_after.total_seconds():g} s",
         *(f"{counts[result]:,} " + what for result, what in _kinds(period) if counts[result]),
+        *_there(notes),
         *(
             f"dead letters that are not counted, of {owner}: {count:,}"
             for owner, count in notes.other_dead_letters.items()
@@ -51,11 +52,20 @@ def show_counts(pilot: Pilot, notes: Notes, period: ComparisonPeriod) -> None:
         "listed_without_sid": notes.without_sid,
         "alerts_not_followed": notes.alerts_not_followed,
     }
-    more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
+    there = {"dead_letters_there": notes.dead_letters_there} if +notes.dead_letters_there else {}
+    more = {**there, "doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
     pilot.output.record({"reconciled": {**bounds, **fields, **more}}, text=text)
     if not notes.listed:
         compared = "" if notes.asked_by_sid else ": nothing was compared"
         pilot.output.notice(f"Twilio's list has no inbound message of this time{compared}.")
+
+
+def _there(notes: Notes) -> Iterator[Words]:
+    """Of the dead letters, those of a pair's other side: a redrive here would not find them."""
+    for region, count in (+notes.dead_letters_there).items():
+        yield f"{count:,} of those dead letters in {region}: " + our_command(
+            "dlq", "redrive", "--region", region
+        )
 
 
 def _kinds(period: ComparisonPeriod) -> list[tuple[ComparisonResult, Words]]:

@@ -118,6 +118,10 @@ class Comparison:
         for chunk in chunks(notes, ComparisonResult.MISSING):
             dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)
             notes.turn(dead, ComparisonResult.DEAD_LETTER)
+            dead_there = [each.sid for each in chunk if each.message_id in queues.dead_letters_there]
+            why = f"in the dead-letter queue of {queues.there}, with all its parameters"
+            notes.turn(dead_there, ComparisonResult.DEAD_LETTER, why=why)
+            notes.dead_letters_there[queues.there] += len(dead_there)
         notes.other_dead_letters = {str(owner): count for owner, count in queues.others.items()}
         left = [
             each.message_id
@@ -165,7 +169,7 @@ def explanation(finding: MessageFinding, *, now: datetime, alerts_failure: str |
         case ComparisonResult.LATE:
             return f"stored {timedelta(seconds=round(finding.late_seconds or 0))} after Twilio's call"
         case ComparisonResult.DEAD_LETTER:
-            return "in the dead-letter queue, with all its parameters"
+            return finding.why or "in the dead-letter queue, with all its parameters"
         case ComparisonResult.MISSING:
             return _why_missing(finding, now=now, alerts_failure=alerts_failure)
         case _:

@@ -45,6 +45,8 @@ class Notes:
         """Why what is missing may be in a queue of ours all the same."""
         self.other_dead_letters: dict[str, int] = {}
         """How many dead letters are not this environment's, by their owners: they stand for no message of ours."""
+        self.dead_letters_there: Counter[str] = Counter()
+        """How many messages are dead letters of a pair's other side, by its region."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
         self.listed = 0

@@ -13,6 +13,7 @@ from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.causes import owners_of
 from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.pair import other_side
 from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.plural import many
@@ -31,6 +32,9 @@ class Queues:
 
     dead_letters: frozenset[str] = frozenset()
     """The message_ids of those that were seen, can be read, and are this environment's."""
+    dead_letters_there: frozenset[str] = frozenset()
+    there: str = ""
+    """The other side of a pair, and those that only its queue holds."""
     others: Mapping[Owner, int] = field(default_factory=dict)
     """How many more there are that are not this environment's, by their owners."""
     unowned: Mapping[str, Owner] = field(default_factory=dict)
@@ -49,7 +53,27 @@ def doubts_about(message_ids: Iterable[str], queues: Queues) -> tuple[str, ...]:
 
 
 def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
-    """Look at the dead-letter queue and ask CloudWatch about Lambda's. What does not answer is a doubt, not an error."""
+    """Look at the dead-letter queue and ask CloudWatch about Lambda's, on both sides of a pair. What does not answer is a
+    doubt, not an error."""
+    here, answer = _ask_side(environment, now=now, fresh_for=fresh_for), other_side(environment)
+    if answer is None:
+        return here
+    region = environment.stack.pair_region
+    if answer.value is None:
+        silent = f"{region} does not answer, and its queues were not asked: {answer.error}"
+        return replace(here, doubts=(*here.doubts, silent))
+    there = _ask_side(answer.value, now=now, fresh_for=fresh_for)
+    return Queues(
+        dead_letters=here.dead_letters,
+        dead_letters_there=there.dead_letters - here.dead_letters,
+        there=region,
+        others=Counter(here.others) + Counter(there.others),
+        unowned={**there.unowned, **here.unowned},
+        doubts=(*here.doubts, *(f"in {region}, {doubt}" for doubt in there.doubts)),
+    )
+
+
+def _ask_side(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
     seen = dead_letters(environment.queue(), now=now)
     function = environment.stack.processor_function_name
     held_back = waiting(environment.access, function, now=now, fresh_for=fresh_for)

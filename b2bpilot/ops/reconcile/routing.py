@@ -11,6 +11,7 @@ from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.cutover.route import NumberRoute, RouteLevel, Target, gone, is_same_url, routes
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.pair import other_side
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.webhook_setting import WebhookSetting, parts_of
@@ -106,7 +107,7 @@ def whose(
 
 def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
     """Read the routes of the account's numbers. What does not answer makes them unknown, it is no error."""
-    verified = verified_urls(environment)
+    verified = _urls_of_both(environment)
     try:
         return routing_of(routes(twilio), verified)
     except TwilioFailed as exc:
@@ -116,6 +117,18 @@ def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
 def routing_of(numbers: Iterable[NumberRoute], verified: VerifiedUrls) -> Routing:
     by_number = {each.number.phone_number: _destination(each, verified) for each in numbers}
     return Routing(by_number=by_number, urls=verified.urls)
+
+
+def _urls_of_both(environment: Environment) -> VerifiedUrls:
+    """What Twilio sends to the other side of a pair comes into the same table."""
+    here, answer = verified_urls(environment), other_side(environment)
+    if answer is None:
+        return here
+    if answer.value is None:
+        silent = f"{environment.stack.pair_region} does not answer: {answer.error}"
+        return replace(here, doubt=f"{here.doubt}; {silent}" if here.doubt else silent)
+    there = verified_urls(answer.value)
+    return VerifiedUrls(urls=(*here.urls, *there.urls), doubt=here.doubt or there.doubt)
 
 
 def verified_urls(environment: Environment) -> VerifiedUrls:

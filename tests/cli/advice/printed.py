@@ -138,6 +138,7 @@ def _likely(text: str) -> str:
         "self.subscriber.name": "analytics",
         "self.trace.subscriber.name": "analytics",
         "service": SID,
+        "region": "us-west-2",
         "since": "2026-11-23T19:45Z",
         "only": f"message.message_id == '{ID}'",
         "subscriber.name": "analytics",
