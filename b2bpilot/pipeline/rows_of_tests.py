@@ -13,7 +13,8 @@ from b2bpilot.pipeline.database import DatabaseManager
 
 READ: Final[LiteralString] = """
     SELECT message_id, count(*) AS rows, bool_and(status = 'completed') AS is_completed, max(attempts) AS attempts,
-        max(completed_at) AS completed_at, max(last_error) AS last_error, max(lease_expires_at) AS lease_expires_at
+        max(completed_at) AS completed_at, max(last_error) AS last_error, max(lease_expires_at) AS lease_expires_at,
+        max(priority) AS priority
     FROM b2b_pilot_user_submissions
     WHERE message_id = ANY(%(message_ids)s) AND test
     GROUP BY message_id
@@ -48,6 +49,7 @@ class RowOfTest:
     completed_at: datetime | None
     last_error: str | None
     lease_expires_at: datetime | None
+    priority: str | None = None
 
 
 def read_test_rows(database: DatabaseManager, message_ids: Sequence[str]) -> dict[str, RowOfTest]:

@@ -129,6 +129,7 @@ def test_a_load_without_a_number_of_messages_says_how_long_it_goes_on(run: Run, 
         (["--duration", "3s", "--ramp", "5s"], "--ramp: 5 s is longer than --duration, 3 s"),
         (["--poison", "many"], "--poison: 'many' is not a percentage"),
         (["--poison", "60%", "--duplicates", "60%"], "more than all messages"),
+        (["--poison", "60%", "--high", "60%"], "more than all messages"),
         (["--report", "missing/folder/load.html"], "--report: missing/folder/load.html cannot be written"),
     ],
 )

@@ -431,6 +431,41 @@ def test_what_both_lanes_gave_up_is_two_dead_letters_and_one_row(
     assert dead_letters_of(pipeline, sid, 1) == []
 
 
+@pytest.mark.parametrize("via", ["webhook", "topic"])
+def test_a_load_tells_how_fast_each_priority_was_stored_and_that_the_lane_is_on(
+    pipeline: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], via: str
+) -> None:
+    """Before the next test, which takes the lane away."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    share = ("--clients", "2", "--requests", "10", "--high", "20%", "--via", via)
+
+    exit_code = main(["load", "-e", "local", *share, "--yes", "-o", "json"])
+
+    load = json.loads(capsys.readouterr().out)["load"]
+    assert exit_code == 0, load
+    told = load["priorities"]
+    assert (told["express_lane"], told["sent_high"], told["stored_high"]) == (True, 4, 4)
+    assert {one: found["count"] for one, found in told["accept_to_stored_ms"].items()} == {
+        "high": 4,
+        "normal": 16,
+    }
+    promises = {check["promise"]: check["detail"] for check in load["checks"]}
+    assert "the express lane is on, 2 at a time" in promises["messages of high priority pass a backlog"]
+    assert "the express processor stays within its reserve" in promises
+
+
+def test_what_became_of_each_delivery_is_read_in_both_logs(
+    pipeline: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    again = ("--priority", "high", "--duplicate", "1", "--wait", "1m")
+
+    assert main(["publish", "text", "-e", "local", "--via", "topic", *again, "-o", "json"]) == 0
+
+    (one,) = json.loads(capsys.readouterr().out)["deliveries"]
+    assert (one["deliveries"], one["log"]["stored"], sum(one["log"].values())) == (2, 1, 4)
+
+
 def test_of_a_deleted_express_lane_nothing_is_lost_and_its_dead_letters_are_ours(
     pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from b2bpilot.cli.load.options import (
     Clients,
     Duplicates,
     Duration,
+    High,
     Keep,
     Poison,
     Ramp,
@@ -55,6 +56,7 @@ def load(
     via: Via = PublishVia.WEBHOOK,
     duplicates: Duplicates = "0%",
     poison: Poison = "0%",
+    high: High = "0%",
     retry: Retry = "60s",
     wait: Wait = "5m",
     report: Report = None,
@@ -67,15 +69,16 @@ def load(
 ) -> None:
     """Send test messages from many clients at once, and prove what happened to each of them.
 
-    Exit code 0: each was stored exactly once, none was lost, duplicates were skipped, poison is in the dead-letter queue,
-    and the processor stayed within its reserved concurrency. What was sent is removed afterwards. Exit code 4: one of these
-    is not so, or not yet. Exit code 5: another subscriber takes test messages, too, or nobody can tell.
+    Exit code 0: each was stored exactly once, none was lost, duplicates were skipped, poison is in the dead-letter queue, the
+    processor stayed within its reserved concurrency, and urgent messages (--high) passed a backlog where the express lane is
+    on. What was sent is removed. Exit code 4: one of these is not so, or not yet. 5: others take test messages, or may.
 
     Example: b2bpilot load -e staging --clients 100 --requests 10 --duplicates 5% --report load.html
     """
     from b2bpilot.aws.session import Timeouts
     from b2bpilot.cli.load import loading
     from b2bpilot.ops.load.plan import LoadPlan
+    from b2bpilot.ops.load.urgent import checked
     from b2bpilot.ops.publish import routes
     from b2bpilot.ops.subscribers.reach import asked_reach, require_nobody
 
@@ -91,19 +94,24 @@ def load(
         poison=parse_percent(poison, "--poison"),
         via=routes.Via(via.value),
         retry=parse_duration(retry, "--retry", may_be_zero=True),
+        high=parse_percent(high, "--high"),
     )
-    plan.check()
+    plan = checked(plan, pilot.environment.stack)
     ending = loading.Ending(wait=parse_duration(wait, "--wait"), page=_writable(report), keep=keep)
     found = asked_reach(pilot.environment, plan.samples(now=pilot.machine()), timeouts=Timeouts())
     lines = _lines(pilot, plan, keep=keep, found=found)
     if dry_run:
-        fields = {"environment": pilot.environment.name, **plan.parameters(), "reach": found.fields()}
-        pilot.output.record({"plan": fields}, text=lines)
-        pilot.output.notice(DRY_RUN)
+        _show_plan(pilot, plan, found, lines)
         return
     require_nobody(found, allow_unknown=None if allow_unknown_subscribers else ALLOW_UNKNOWN)
     _confirm(pilot, lines, typed=confirm, yes=yes)
     loading.load(pilot, plan, ending, reason=reason)
+
+
+def _show_plan(pilot: Pilot, plan: LoadPlan, found: Reach, lines: list[str]) -> None:
+    fields = {"environment": pilot.environment.name, **plan.parameters(), "reach": found.fields()}
+    pilot.output.record({"plan": fields}, text=lines)
+    pilot.output.notice(DRY_RUN)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -140,6 +148,9 @@ def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool, found: Reach) -> list[st
     lines = [f"Load {pilot.environment}: {much} from {_counted(plan.clients, 'client')}, through {route}"]
     if plan.duplicates:
         lines.append(f"  {plan.duplicates:.1%} of them twice")
+    if plan.high:
+        by = f", sent to {plan.high_number}" if plan.high_number else ""
+        lines.append(f"  {plan.high:.1%} of them with high priority{by}")
     if plan.poison:
         lines.append(
             f"  {plan.poison:.1%} can never be stored: they become dead letters, and the queue's alarm may ring"

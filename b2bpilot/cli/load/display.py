@@ -73,6 +73,7 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[Words | Line]:
     yield f"{'':17}{'p50':>10}{'p95':>10}{'p99':>10}{'max':>10}"
     yield _latency("accept", report.accept)
     yield _latency("accept to stored", report.store)
+    yield from _priorities(report)
     if report.early:
         yield f"  {report.early}"
     if report.clock_error_ms > 1:
@@ -92,6 +93,13 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[Words | Line]:
     yield from verdicts(report.checks)
     yield ""
     yield from cleaned(report)
+
+
+def _priorities(report: Report) -> Iterator[str]:
+    if report.urgency is not None:
+        for priority, latency in report.urgency.latency.items():
+            yield _latency(f"  {priority.value}", latency)
+        yield f"  {report.urgency.sentence}"
 
 
 def verdicts(checks: Sequence[PromiseCheck]) -> Iterator[Line]:

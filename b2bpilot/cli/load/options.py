@@ -48,6 +48,15 @@ Poison = Annotated[
         show_default=True,
     ),
 ]
+High = Annotated[
+    str,
+    typer.Option(
+        "--high",
+        help="Share of messages that have high priority.",
+        metavar="PERCENT",
+        show_default=True,
+    ),
+]
 Retry = Annotated[
     str,
     typer.Option(

@@ -15,6 +15,7 @@ from b2bpilot.pipeline.message import format_time
 FUNCTION_TONES = {
     "webhook": Tone.FIRST,
     "processor": Tone.SECOND,
+    "express": Tone.SECOND,
     "stale": Tone.THIRD,
     "redriver": Tone.FOURTH,
 }

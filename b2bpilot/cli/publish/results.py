@@ -195,7 +195,7 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
         return
     asked = dict(list(deliveries.items())[: echo.MOST_MESSAGES])
     with pilot.output.progress("Reading the processor's log"):
-        heard = echo.listen(echo.log_of(pilot.environment), asked, since=since, now=pilot.now)
+        heard = echo.listen(echo.logs_of(pilot.environment), asked, since=since, now=pilot.now)
     if heard.error:
         pilot.output.notice(f"What became of each delivery is unknown: {heard.error}")
     rows = [

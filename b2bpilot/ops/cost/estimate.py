@@ -13,6 +13,7 @@ from b2bpilot.ops.cost.usage import Usage
 
 GIGABYTE = 1_000_000_000
 ALARMS, METRICS = 17, 10
+EXPRESS_ALARMS = 3
 """As template.yaml has them."""
 READS_A_RUN = 2
 """Metrics that a run of the stale processor asks CloudWatch for."""
@@ -145,6 +146,8 @@ def _pipeline(used: Usage, prices: Prices) -> Iterator[CostItem]:
         price=prices.scheduler_invocation,
     )
     yield from _function(used, prices, "redriver")
+    if "express" in used.functions:
+        yield from _function(used, prices, "express")
     yield CostItem(
         name="dead-letter queue", quantity=used.queue_requests, unit="requests", price=prices.sqs_request
     )
@@ -159,6 +162,8 @@ def _pipeline(used: Usage, prices: Prices) -> Iterator[CostItem]:
 
 def _monitoring(used: Usage, prices: Prices) -> Iterator[CostItem]:
     yield _monthly(used, "alarms", ALARMS, "alarms", prices.alarm_month)
+    if "express" in used.functions:
+        yield _monthly(used, "express alarms", EXPRESS_ALARMS, "alarms", prices.alarm_month)
     yield _monthly(used, "metrics", METRICS, "metrics", prices.metric_month)
     yield _monthly(used, "dashboard", 1, "dashboards", prices.dashboard_month)
     runs = used.functions["stale"].invocations

@@ -48,7 +48,7 @@ def _found(used: Usage) -> Iterator[Loop]:
             "topic or a command published the others",
             our_command("logs"),
         )
-    if pair := _excess(_sum(used.stored, used.duplicates), used.stored):
+    if pair := _excess(_sum(used.stored, used.duplicates), _expected(used)):
         yield _loop(
             pair,
             ("message", "messages"),
@@ -56,6 +56,12 @@ def _found(used: Usage) -> Iterator[Loop]:
             "{} arrived, and only {} new",
             our_command("diagnose", "duplicates"),
         )
+
+
+def _expected(used: Usage) -> float | None:
+    """An urgent message arrives at the express processor as well, and is a duplicate there or at the processor."""
+    express = used.functions.get("express")
+    return used.stored if express is None else _sum(used.stored, express.invocations or 0)
 
 
 def _loop(

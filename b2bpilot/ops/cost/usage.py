@@ -53,7 +53,7 @@ class Usage:
     since: datetime
     until: datetime
     functions: Mapping[str, FunctionUsage]
-    """By part: webhook, processor, stale, redriver."""
+    """By part: webhook, processor, stale, redriver, and express where there is an express lane."""
     published: float | None
     webhook_requests: float | None
     log_bytes: float | None
@@ -127,6 +127,7 @@ def _functions(stack: StackOutputs) -> dict[str, str]:
         "processor": stack.processor_function_name,
         "stale": stack.stale_function_name,
         "redriver": stack.redriver_function_name,
+        **({"express": stack.express_function_name} if stack.express_function_name else {}),
     }
 
 
@@ -169,7 +170,7 @@ def _sum(series: list[list[Point]]) -> float | None:
     return sum(map(total, series)) if any(series) else None
 
 
-TEMPLATE_MEMORY_MB = {"webhook": 512, "processor": 512, "stale": 256, "redriver": 256}
+TEMPLATE_MEMORY_MB = {"webhook": 512, "processor": 512, "stale": 256, "redriver": 256, "express": 512}
 
 
 def _function(

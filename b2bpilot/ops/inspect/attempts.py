@@ -1,4 +1,4 @@
-"""The processor's runs with the message, told from its log."""
+"""The runs with the message, of the processor and of the express one, told from their logs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from b2bpilot.ops.inspect.source import EventOrder, MessageEvent
 from b2bpilot.ops.logs.entry import LogEntry, LogLevel
 
 BEGAN, ENDED = "platform.start", "platform.report"
+PROCESSOR, EXPRESS = PROCESSORS = ("processor", "express")
 CLAIMED = frozenset({"stored", "failed"})
 NOT_CLAIMED = frozenset({"duplicate", "in_progress", "discarded"})
 
@@ -21,6 +22,8 @@ class ProcessorRun:
 
     request_id: str | None
     began_at: datetime
+    function: str = PROCESSOR
+    """Whose run it was, by its short name."""
     status: str | None = None
     milliseconds: float | None = None
     lines: list[LogEntry] = field(default_factory=list)
@@ -54,7 +57,7 @@ def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) ->
         if current is None or line.event == BEGAN:
             if current:
                 yield current
-            current = ProcessorRun(request_id=request_id, began_at=line.at)
+            current = ProcessorRun(request_id=request_id, began_at=line.at, function=line.function)
         if line.event == ENDED:
             current.status = str(line.value("record.status") or "") or None
             milliseconds = line.value("record.metrics.durationMs")
@@ -67,10 +70,12 @@ def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) ->
 
 def moments(runs: Sequence[ProcessorRun]) -> Iterator[MessageEvent]:
     for number, run in enumerate(runs, 1):
-        yield MessageEvent(at=run.began_at, source="processor", what=_run(number, run), step=EventOrder.BEGAN)
+        yield MessageEvent(
+            at=run.began_at, source=run.function, what=_run(number, run), step=EventOrder.BEGAN
+        )
         for line in run.lines:
             if what := _line(line, run):
-                yield MessageEvent(at=line.at, source="processor", what=what)
+                yield MessageEvent(at=line.at, source=run.function, what=what)
 
 
 def _run(number: int, run: ProcessorRun) -> str:

@@ -31,6 +31,8 @@ class Sources:
     """`subscriptions` is made for the line of the webhook that published, and asked only when nothing came of it."""
 
     processor: InspectSource | None = None
+    express: InspectSource | None = None
+    """The express processor's log, where there is an express lane."""
     queue: InspectSource
     """Asked at once: what it says depends on no time, and it takes the longest."""
     others: tuple[InspectSource, ...]
@@ -44,7 +46,12 @@ class Sources:
     @property
     def by_time(self) -> list[InspectSource]:
         """Those that are asked about a time."""
-        return [*([self.processor] if self.processor else []), *self.others]
+        return [*self.processors, *self.others]
+
+    @property
+    def processors(self) -> list[InspectSource]:
+        """The logs of all that store messages."""
+        return [one for one in (self.processor, self.express) if one is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ def _gaps(evidence: MessageEvidence, outcome: MessageOutcome) -> Iterator[str]:
         yield f"dead letter {dead_letter.queue_message_id} says nothing of it here: its owner is {dead_letter.owner}"
     yield from at_twilio.gaps(evidence, is_lost=outcome is MessageOutcome.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
-    if row and evidence.was_asked("processor log") and claims < row.attempts:
+    if row and evidence.knows_all_runs and claims < row.attempts:
         yield f"the row counts {many(row.attempts, 'attempt')}, the log shows {claims}: the others are older than the log, or were killed"
     if row is None and not (evidence.row_problem or evidence.other_row) and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
@@ -227,7 +227,7 @@ def _is_left(row: UserSubmission, *, now: datetime) -> bool:
 
 def _undelivered(evidence: MessageEvidence) -> Iterator[str]:
     """What SNS accepted and the processor's log does not know. A dead letter says itself what became of it."""
-    if not evidence.was_asked("processor log") or evidence.dead_letters:
+    if not evidence.knows_all_runs or evidence.dead_letters:
         return
     seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
     lost = f"{codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"

@@ -118,6 +118,12 @@ class MessageEvidence:
         """Whether a source answered, and looked at everything it has."""
         return any(one.name == name and not one.problem and not one.answer.note for one in self.asked)
 
+    @property
+    def knows_all_runs(self) -> bool:
+        """Whether the logs of all that store messages were read to their ends; without an express lane it is one."""
+        express = [one for one in self.asked if one.name == "express log"]
+        return self.was_asked("processor log") and not any(one.problem or one.answer.note for one in express)
+
     def events(self) -> frozenset[str]:
         return frozenset().union(*(run.events for run in self.attempts)) if self.attempts else frozenset()
 

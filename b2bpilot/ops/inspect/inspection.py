@@ -241,13 +241,13 @@ def _asked_around_dead_letters(
 def _about_requests(
     question: MessageQuestion, asked: Sequence[AskedSource], context: InspectContext
 ) -> list[AskedSource]:
-    """Ask the processor's log for the requests that concern the message: Lambda's own lines name no message."""
-    requests = {line.request_id for line in _entries(asked) if line.function == "processor"}
+    """Ask the processors' logs for the requests that concern the message: Lambda's own lines name no message."""
+    requests = {line.request_id for line in _entries(asked) if line.function in runs.PROCESSORS}
     requests |= {dead_letter.failure.request_id for dead_letter in _dead_letters(asked)}
     wanted = sorted(one for one in requests if one and one.replace("-", "").isalnum())[:MOST_REQUESTS]
-    if not wanted or context.sources.processor is None:
+    if not wanted or not context.sources.processors:
         return []
-    return ask_all([context.sources.processor], replace(question, ids=frozenset(wanted)))
+    return ask_all(context.sources.processors, replace(question, ids=frozenset(wanted)))
 
 
 def _about_subscriptions(
@@ -271,7 +271,7 @@ def _about_retries(
 
 
 def _attempts(message_id: str, asked: Sequence[AskedSource]) -> list[runs.ProcessorRun]:
-    lines = {line.event_id: line for line in _entries(asked) if line.function == "processor"}
+    lines = {line.event_id: line for line in _entries(asked) if line.function in runs.PROCESSORS}
     return runs.attempts(list(lines.values()), message_id)
 
 

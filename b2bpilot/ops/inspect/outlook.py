@@ -57,7 +57,7 @@ def outlook(evidence: MessageEvidence, row: UserSubmission) -> Outlook:
 
 
 def _of_runs(evidence: MessageEvidence, row: UserSubmission) -> Outlook:
-    if not evidence.was_asked("processor log"):
+    if not evidence.knows_all_runs:
         return _not_known("nobody could read all of the processor's log")
     claims = sum(run.has_claimed for run in evidence.attempts)
     if claims < row.attempts:

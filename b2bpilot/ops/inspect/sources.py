@@ -11,6 +11,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.inspect.attempts import EXPRESS, PROCESSOR, PROCESSORS
 from b2bpilot.ops.inspect.context import Sources
 from b2bpilot.ops.inspect.dead_letters import DeadLetterSource
 from b2bpilot.ops.inspect.function_log import FunctionLog
@@ -22,7 +23,6 @@ from b2bpilot.ops.retries import retries_of
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=10, attempts=3)
 PAUSES = (0.5, 1.0)
-PROCESSOR = "processor"
 QUEUE = "dead-letter queue"
 
 
@@ -48,9 +48,10 @@ def sources_of(environment: Environment, *, home: Path, twilio: InspectSource) -
         for name, full in function_names(environment).items()
     }
     journals = Journals(home=home, environment=environment.name, account_id=environment.stack.account_id)
-    others = [log for name, log in logs.items() if name != PROCESSOR]
+    others = [log for name, log in logs.items() if name not in PROCESSORS]
     return Sources(
         processor=logs[PROCESSOR],
+        express=logs.get(EXPRESS),
         queue=Late(name=QUEUE, make=lambda: _dead_letters(environment)),
         others=(*others, journals),
         twilio=twilio,

@@ -33,13 +33,14 @@ def stored_at(requests: LoadRequests, rows: Iterable[RowOfTest], offset: Offset)
     }
 
 
-def store_latency(loaded: Loaded, stored: Mapping[str, float]) -> LoadLatency:
+def store_latency(loaded: Loaded, stored: Mapping[str, float], *, is_high: bool | None = None) -> LoadLatency:
     """A row may be completed before the answer of the request that brought it has arrived: that counts as 0."""
     messages = loaded.messages()
     values = [
         max(0.0, stored[message_id] - at) * 1000
         for number, at in loaded.accepted_at().items()
         if (message_id := messages[number].message_id) in stored
+        and is_high in (None, messages[number].is_high)
     ]
     return LoadLatency(values=sorted(values))
 

@@ -142,17 +142,20 @@ def _legend() -> str:
 
 
 def _latencies(report: Report) -> str:
-    rows = (
+    rows = [
         ("accept: request to answer", report.accept),
         ("accept to stored: answer to completed row", report.store),
-    )
+    ]
+    if report.urgency is not None:
+        rows += [(f"of these, {one.value} priority", found) for one, found in report.urgency.latency.items()]
     body = [
         [name, *(_shown(latency, percentile) for percentile in PERCENTILES), f"{len(latency.values):,}"]
         for name, latency in rows
     ]
     table = _table(["", *PERCENTILES, "count"], body)
     clocks = f"The clocks of the two sides could be compared to {duration(report.clock_error_ms)}."
-    return f"{table}{_note(report.early)}{_note(clocks)}"
+    lane = f"{report.urgency.sentence.capitalize()}." if report.urgency else None
+    return f"{table}{_note(report.early)}{_note(clocks)}{_note(lane)}"
 
 
 def _note(text: str | None) -> str:

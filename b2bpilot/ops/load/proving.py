@@ -27,6 +27,8 @@ class Evidence:
     rows: Mapping[str, RowOfTest]
     dead_letters: frozenset[str] | None
     concurrency: Concurrency
+    express: Concurrency | None = None
+    """The express processor's, where there is an express lane."""
     why: str | None = None
 
     def healthy(self) -> list[LoadMessage]:
@@ -47,7 +49,8 @@ def checks(evidence: Evidence, *, now: datetime) -> list[PromiseCheck]:
         _all_accepted(evidence),
         _duplicates(evidence),
         _poison(evidence),
-        _within_reserve(evidence),
+        _within_reserve(evidence.concurrency, "the processor"),
+        *([_within_reserve(evidence.express, "the express processor")] if evidence.express else []),
     ]
 
 
@@ -166,9 +169,8 @@ def _poison(evidence: Evidence) -> PromiseCheck:
     )
 
 
-def _within_reserve(evidence: Evidence) -> PromiseCheck:
-    promise = "the processor stays within its reserve"
-    seen = evidence.concurrency
+def _within_reserve(seen: Concurrency, who: str) -> PromiseCheck:
+    promise = f"{who} stays within its reserve"
     if seen.most is None:
         return PromiseCheck(
             promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=seen.why or "CloudWatch has no figure"

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from b2bpilot.advice import Words
 from b2bpilot.ops.load.plan import LoadPlan
-from b2bpilot.pipeline.message import format_time
+from b2bpilot.pipeline.message import Priority, format_time
 from b2bpilot.plural import many
 
 SCHEMA_VERSION = 1
@@ -58,6 +58,32 @@ class LoadLatency:
 
 
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urgency:
+    """What was seen of the priorities. `sent` were of high priority and accepted; so many of their rows say so, `marked`."""
+
+    latency: Mapping[Priority, LoadLatency]
+    sent: int
+    marked: int
+    lane: str
+    """How many runs are reserved for the express lane; empty where there is none."""
+
+    def p95(self, priority: Priority) -> float | None:
+        return self.latency[priority].percentile(95)
+
+    @property
+    def sentence(self) -> str:
+        return f"the express lane is on, {self.lane} at a time" if self.lane else "there is no express lane"
+
+    def fields(self) -> dict[str, object]:
+        return {
+            "express_lane": bool(self.lane),
+            "sent_high": self.sent,
+            "stored_high": self.marked,
+            "accept_to_stored_ms": {one.value: found.summary() for one, found in self.latency.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +140,8 @@ class Report:
     story: Sequence[str]
     """What happened besides, in order: outages, pauses, takeovers."""
     cleaning: Cleaning
+    urgency: Urgency | None = None
+    """Where some were of high priority."""
 
     @property
     def is_proved(self) -> bool:
@@ -155,6 +183,7 @@ class Report:
             "accepted_per_second": round(self.requests_per_second, 1),
             "accept_ms": self.accept.summary(),
             "accept_to_stored_ms": {**self.store.summary(), "clock_error": round(self.clock_error_ms, 1)},
+            **({"priorities": self.urgency.fields()} if self.urgency else {}),
             "errors": [_trouble(trouble) for trouble in self.troubles],
             "timeline": [asdict(second) for second in self.timeline],
             "checks": [{**asdict(check), "verdict": check.verdict.value} for check in self.checks],

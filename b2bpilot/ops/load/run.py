@@ -12,15 +12,16 @@ from b2bpilot.ops.load import figures
 from b2bpilot.ops.load.clients import STOPPED, LoadAttempt, LoadRequests
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
-from b2bpilot.ops.load.report import Cleaning, PromiseOutcome, Report
+from b2bpilot.ops.load.report import Cleaning, PromiseOutcome, Report, Urgency
 from b2bpilot.ops.load.target import LoadTarget
+from b2bpilot.ops.load.urgent import passes
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.clocks import compare
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_proof import ProofWatcher, RowProof
 from b2bpilot.ops.table.row_state import Asked
-from b2bpilot.pipeline.message import parse_time
+from b2bpilot.pipeline.message import Priority, parse_time
 from b2bpilot.pipeline.rows_of_tests import RowOfTest, read_test_rows
 
 COMMAND = "load"
@@ -57,6 +58,7 @@ def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Calla
     rows = read_rows(table, loaded.message_ids())
     found = _evidence(loaded, rows, target)
     stored = figures.stored_at(requests, rows.values(), offset)
+    urgency = _urgency(loaded, rows, stored, stack.express_reserved_concurrency)
     return Report(
         run_id=loaded.run_id,
         environment=target.environment.name,
@@ -74,15 +76,33 @@ def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Calla
         clock_error_ms=offset.error / timedelta(milliseconds=1),
         troubles=figures.troubles(requests),
         timeline=figures.timeline(requests, stored),
-        checks=checks(found, now=table.now()),
+        checks=[*checks(found, now=table.now()), *([passes(urgency)] if urgency else [])],
         story=figures.story(requests, list(rows.values()), stored),
         cleaning=Cleaning(),
+        urgency=urgency,
     )
+
+
+def _urgency(
+    loaded: Loaded, rows: Mapping[str, RowOfTest], stored: Mapping[str, float], lane: str
+) -> Urgency | None:
+    if not loaded.plan.high:
+        return None
+    accepted = loaded.times_accepted()
+    high = [one for number, one in loaded.messages().items() if one.is_high and number in accepted]
+    marked = [one for one in high if (row := rows.get(one.message_id)) and row.priority == Priority.HIGH]
+    latency = {
+        priority: figures.store_latency(loaded, stored, is_high=priority is Priority.HIGH)
+        for priority in (Priority.HIGH, Priority.NORMAL)
+    }
+    return Urgency(latency=latency, sent=len(high), marked=len(marked), lane=lane)
 
 
 def _evidence(loaded: Loaded, rows: Mapping[str, RowOfTest], target: LoadTarget) -> Evidence:
     accepted = loaded.times_accepted()
     poison = loaded.poison_ids() & frozenset(loaded.accepted_ids())
+    began = loaded.requests.started_at
+    first, *express = [target.concurrency(name, since=began) for name in target.environment.stack.processors]
     dead_letters: frozenset[str] | None = None
     why = None
     try:
@@ -95,7 +115,8 @@ def _evidence(loaded: Loaded, rows: Mapping[str, RowOfTest], target: LoadTarget)
         stopped=loaded.stopped(),
         rows=rows,
         dead_letters=dead_letters,
-        concurrency=target.concurrency(since=loaded.requests.started_at),
+        concurrency=first,
+        express=express[0] if express else None,
         why=why,
     )
 

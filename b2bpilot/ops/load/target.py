@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from b2bpilot.aws.functions import Function
 from b2bpilot.aws.metrics import Metric, Point, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
@@ -63,19 +64,17 @@ class LoadTarget:
             take_named(held, wanted, delete)
         return sum(deleted)
 
-    def concurrency(self, *, since: datetime) -> Concurrency:
-        """Ask for the function's highest number of runs at once. CloudWatch lags: what it does not have is unknown."""
-        function = self.environment.processor()
+    def concurrency(self, function: str, *, since: datetime) -> Concurrency:
+        """Ask for a function's highest number of runs at once. CloudWatch lags: what it does not have is unknown."""
         try:
-            reserve = function.reserved_concurrency()
-            most = self._most_at_once(since)
+            reserve = Function.connect(function, access=self.environment.access).reserved_concurrency()
+            most = self._most_at_once(function, since)
         except AwsError as exc:
             return Concurrency(most=None, reserve=None, why=str(exc))
         why = None if most is not None else "CloudWatch has no figure yet; it lags a minute or two"
         return Concurrency(most=most, reserve=reserve, why=why)
 
-    def _most_at_once(self, since: datetime) -> int | None:
-        name = self.environment.stack.processor_function_name
+    def _most_at_once(self, name: str, since: datetime) -> int | None:
         metric = Metric(
             namespace="AWS/Lambda",
             name="ConcurrentExecutions",

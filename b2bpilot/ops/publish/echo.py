@@ -1,4 +1,4 @@
-"""What the processor's log says of messages: which delivery stored them, and which it skipped."""
+"""What the logs of those that store messages say of some: which delivery stored them, and which was skipped."""
 
 from __future__ import annotations
 
@@ -28,24 +28,32 @@ class Echo:
     error: str | None = None
 
 
-def log_of(environment: Environment) -> LogGroup:
-    return LogGroup.of_function(environment.stack.processor_function_name, access=environment.access)
+def logs_of(environment: Environment) -> list[LogGroup]:
+    """The processor's, and the express one's where there is an express lane."""
+    return [LogGroup.of_function(name, access=environment.access) for name in environment.stack.processors]
 
 
 def listen(
-    log: LogGroup,
+    logs: Sequence[LogGroup],
     deliveries: Mapping[str, int],
     *,
     since: datetime,
     now: Callable[[], datetime],
 ) -> Echo:
-    """Read the log until it tells of every delivery of these messages, or for ten seconds: it lags."""
+    """Read the logs until they tell of every delivery of these messages, or for ten seconds: they lag. One that the express
+    lane gets is delivered twice for each time that it was sent."""
     events: dict[str, Counter[str]] = {message_id: Counter() for message_id in deliveries}
+    lanes = dict.fromkeys(deliveries, 1)
+
+    def is_open(id_: str) -> bool:
+        return events[id_].total() < deliveries[id_] * lanes[id_]
 
     def is_heard() -> bool:
-        waiting = [id_ for id_, count in deliveries.items() if events[id_].total() < count]
-        events.update({id_: _events(log, id_, since=since, until=now()) for id_ in waiting})
-        return all(events[id_].total() >= count for id_, count in deliveries.items())
+        for id_ in filter(is_open, deliveries):
+            told = [_events(log, id_, since=since, until=now()) for log in logs]
+            events[id_] = sum(told, Counter[str]())
+            lanes[id_] = max(1, sum(map(bool, told)))
+        return not any(map(is_open, deliveries))
 
     try:
         wait_until(is_heard, seconds=PATIENCE_SECONDS, pause_seconds=PAUSE_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -75,8 +75,17 @@ def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta)
 
 def _ask_side(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
     seen = dead_letters(environment.queue(), now=now)
-    function = environment.stack.processor_function_name
-    held_back = waiting(environment.access, function, now=now, fresh_for=fresh_for)
+    held_back = [
+        doubt
+        for function in environment.stack.processors
+        for doubt in waiting(
+            environment.access,
+            function,
+            now=now,
+            fresh_for=fresh_for,
+            is_express=function == environment.stack.express_function_name,
+        )
+    ]
     return replace(seen, doubts=(*seen.doubts, *held_back))
 
 
@@ -104,22 +113,24 @@ def dead_letters(queue: VisibilityQueue, *, now: datetime) -> Queues:
     )
 
 
-def waiting(access: AwsAccess, function_name: str, *, now: datetime, fresh_for: timedelta) -> tuple[str, ...]:
-    """Tell whether Lambda may hold messages that are old enough to be judged."""
+def waiting(
+    access: AwsAccess, function_name: str, *, now: datetime, fresh_for: timedelta, is_express: bool = False
+) -> tuple[str, ...]:
+    """Tell whether Lambda may hold messages for a function that are old enough to be judged."""
+    who = "express processor" if is_express else "processor"
+    queue = f"Lambda's queue{' for the express processor' if is_express else ''}"
+    minutes = f"in the last {RECENT.total_seconds() / 60:g} minutes"
     dimensions = {"FunctionName": function_name}
     throttles = Metric(namespace="AWS/Lambda", name="Throttles", dimensions=dimensions)
     age = Metric(namespace="AWS/Lambda", name="AsyncEventAge", dimensions=dimensions, stat="Maximum")
     try:
         found = read(access, [throttles, age], since=now - RECENT, until=now, period_seconds=PERIOD_SECONDS)
     except AwsError as exc:
-        return (f"whether messages wait in Lambda's queue was not asked: {exc}",)
+        return (f"whether messages wait in {queue} was not asked: {exc}",)
     oldest = timedelta(milliseconds=max((point.value for point in found[age]), default=0))
-    return tuple(_signs(any(point.value for point in found[throttles]), oldest, fresh_for=fresh_for))
-
-
-def _signs(is_throttled: bool, oldest: timedelta, *, fresh_for: timedelta) -> Iterator[str]:
-    minutes = f"in the last {RECENT.total_seconds() / 60:g} minutes"
-    if is_throttled:
-        yield f"the processor was throttled {minutes}: Lambda may still hold messages"
+    signs = []
+    if any(point.value for point in found[throttles]):
+        signs.append(f"the {who} was throttled {minutes}: Lambda may still hold messages")
     if oldest > max(fresh_for, SHORTEST_WAIT):
-        yield f"messages waited in Lambda's queue, one for {oldest.total_seconds():,.0f} s, {minutes}"
+        signs.append(f"messages waited in {queue}, one for {oldest.total_seconds():,.0f} s, {minutes}")
+    return tuple(signs)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.errors import AwsError, Refused, SettingsInvalid
 from b2bpilot.ops.publish import compose
-from b2bpilot.ops.publish.echo import listen, log_of
+from b2bpilot.ops.publish.echo import listen, logs_of
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.proof import Timing, Waited, wait_for_one
 from b2bpilot.ops.publish.routes import PublishResult, TopicPublishRoute, Via, WebhookRoute
@@ -119,7 +119,7 @@ class EndToEndMessage:
         """Send the same once more, and count."""
         sent = self._send(self.via)
         echo = listen(
-            log_of(self._deployment.environment),
+            logs_of(self._deployment.environment),
             {self.message_id: self._deliveries},
             since=self._since,
             now=self._deployment.clock,

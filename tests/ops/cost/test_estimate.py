@@ -14,6 +14,7 @@ from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
+from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.cli.diagnose.cost_view import lines, singular
 from b2bpilot.ops.cost.estimate import ALARMS, METRICS, CostItem, Estimate, estimate
@@ -223,6 +224,26 @@ def test_the_estimate_counts_the_alarms_and_metrics_of_the_template() -> None:
 )
 def test_one_of_a_thing_is_told_as_one(unit: str, told: str) -> None:
     assert singular(unit) == told
+
+
+def test_an_express_lane_is_priced_by_its_runs_and_alarms_and_left_out_where_there_is_none() -> None:
+    with_lane = replace(
+        used(), functions={**used().functions, "express": function("e", 70_000.0, 70_000.0 * 20)}
+    )
+    bill = estimate(with_lane)
+
+    assert item(bill, "express function, runs").dollars == Decimal("0.014")
+    assert item(bill, "express alarms").dollars == Decimal("0.15")
+    names = {one.name for one in (*estimate(used()).pipeline, *estimate(used()).monitoring)}
+    assert not any(name.startswith("express") for name in names)
+
+
+def test_the_second_run_of_an_urgent_message_is_no_loop() -> None:
+    lane = {**used().functions, "express": function("e", MILLION, 0.0)}
+    doubled = used(duplicates=MILLION)
+
+    assert [one.command for one in loops(doubled)] == [our_command("diagnose", "duplicates")]
+    assert loops(replace(doubled, functions=lane)) == []
 
 
 def test_the_message_queue_is_priced_by_what_was_asked_of_it_and_left_out_where_nothing_was() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from b2bpilot.ops.inspect.context import InspectContext, InspectedTable, Sources
 from b2bpilot.ops.inspect.diagnosis import MessageOutcome
+from b2bpilot.ops.inspect.evidence import MessageEvidence
 from b2bpilot.ops.inspect.identity import parse_identifier
 from b2bpilot.ops.inspect.inspection import Inspection, inspect
-from b2bpilot.ops.inspect.source import AtTwilio, MessageEvent, MessageQuestion, SourceAnswer
+from b2bpilot.ops.inspect.source import AskedSource, AtTwilio, MessageEvent, MessageQuestion, SourceAnswer
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
@@ -117,3 +118,56 @@ def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(dat
     assert "stored it" not in told
     assert "R1" not in told
     assert inspection.diagnosis.outcome is MessageOutcome.DEAD_LETTER
+
+
+def test_a_run_in_either_log_is_told_as_its_own_functions(database_url: str) -> None:
+    """The express processor stored it, to the processor it was a duplicate: the row counts one attempt, and nothing is missing."""
+    stored = line("express", "stored", message_id=MESSAGE_ID, requestId="e1", latency_ms=80)
+    skipped = line("processor", "duplicate", message_id=MESSAGE_ID, requestId="p1")
+    ours, express = (
+        Known("processor log", SourceAnswer(entries=[skipped])),
+        Known("express log", SourceAnswer(entries=[stored])),
+    )
+    with DatabaseManager(database_url) as database:
+        process(
+            delivery(message(params={"MessageSid": SID})),
+            database=database,
+            replier=None,
+            lease=timedelta(seconds=50),
+        )
+        context = InspectContext(
+            environment="prod",
+            table=lambda: nullcontext[InspectedTable](KnownTable(database, PROVEN)),
+            sources=Sources(
+                processor=ours,
+                express=express,
+                queue=Known("dead-letter queue"),
+                others=(),
+                twilio=Known("Twilio"),
+            ),
+            since=None,
+            now=NOW,
+        )
+        inspection = inspect(parse_identifier(MESSAGE_ID), context)
+
+    assert isinstance(inspection, Inspection)
+    told = {(moment.source, moment.what) for moment in inspection.moments}
+    assert ("express", "stored it, 80 ms after it was received") in told
+    assert ("processor", "skipped it as a duplicate: it was completed before") in told
+    assert not [gap for gap in inspection.diagnosis.gaps if "attempt" in gap]
+    assert [len(one.questions) > 1 for one in (ours, express)] == [True, True]
+
+
+@pytest.mark.parametrize("answer", [SourceAnswer(), SourceAnswer(note="read up to 12:00 only"), None])
+def test_without_an_end_of_the_express_log_not_all_runs_are_known(answer: SourceAnswer | None) -> None:
+    asked = [
+        AskedSource(name="processor log", answer=SourceAnswer()),
+        AskedSource(
+            name="express log", answer=answer or SourceAnswer(), problem=None if answer else "denied"
+        ),
+    ]
+    evidence = MessageEvidence(
+        message_id=MESSAGE_ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW
+    )
+    assert evidence.knows_all_runs is (answer == SourceAnswer())
+    assert replace(evidence, asked=asked[:1]).knows_all_runs

@@ -48,7 +48,14 @@ def test_what_is_sent_is_marked_as_a_test() -> None:
 
 def test_a_plan_survives_the_journal() -> None:
     plan = LoadPlan(
-        clients=3, requests=None, duration=timedelta(seconds=5), duplicates=0.05, poison=0.01, via=Via.TOPIC
+        clients=3,
+        requests=None,
+        duration=timedelta(seconds=5),
+        duplicates=0.05,
+        poison=0.01,
+        via=Via.TOPIC,
+        high=0.05,
+        high_number="+15005550009",
     )
     assert LoadPlan.of_parameters(plan.parameters()) == plan
     assert list(islice(plan.numbers_of(1), 3)) == [1, 4, 7]

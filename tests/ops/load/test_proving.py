@@ -87,6 +87,14 @@ def test_a_queue_that_cannot_be_asked_makes_poison_unknown() -> None:
     assert checks(found, now=NOW)[4].detail == "AWS denied sqs:ReceiveMessage"
 
 
+def test_both_processors_are_held_to_their_reserves() -> None:
+    found = checks(replace(all_well(), express=Concurrency(most=4, reserve=3)), now=NOW)[-1]
+    assert (found.promise, found.verdict) == (
+        "the express processor stays within its reserve",
+        PromiseOutcome.BROKEN,
+    )
+
+
 def test_concurrency_without_a_figure_is_unknown_and_above_the_reserve_broken() -> None:
     unknown = replace(all_well(), concurrency=Concurrency(most=None, reserve=10, why="no figure yet"))
     above = replace(all_well(), concurrency=Concurrency(most=11, reserve=10))

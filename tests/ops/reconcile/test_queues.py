@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,11 +13,13 @@ from moto import mock_aws
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsDenied
-from b2bpilot.ops.reconcile.queues import dead_letters, waiting
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.reconcile.queues import ask_queues, dead_letters, waiting
 from tests.events import received
 from tests.fakes.dead_letters import dead
 from tests.fakes.faults import Fault, Faults
 from tests.fakes.sqs import FakeQueue
+from tests.ops.status.readings import STACK
 
 PROCESSOR = "b2b-pilot-background-processor-staging"
 FRESH = timedelta(minutes=5)
@@ -32,8 +35,8 @@ def waiting_now(access: AwsAccess, *, fresh_for: timedelta = FRESH) -> tuple[str
     return waiting(access, PROCESSOR, now=datetime.now(UTC) + timedelta(minutes=1), fresh_for=fresh_for)
 
 
-def put(access: AwsAccess, name: str, value: float) -> None:
-    dimensions = [{"Name": "FunctionName", "Value": PROCESSOR}]
+def put(access: AwsAccess, name: str, value: float, *, function: str = PROCESSOR) -> None:
+    dimensions = [{"Name": "FunctionName", "Value": function}]
     datum = {"MetricName": name, "Dimensions": dimensions, "Value": value}
     access.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
 
@@ -77,6 +80,21 @@ def test_a_throttled_processor_may_hold_messages_back(access: AwsAccess) -> None
     (doubt,) = waiting_now(access)
 
     assert "throttled in the last 10 minutes" in doubt
+
+
+def test_a_throttled_express_processor_is_told_as_itself(access: AwsAccess) -> None:
+    put(access, "Throttles", 1, function="b2b-pilot-express-processor-prod")
+    sqs = access.client("sqs")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    lane = {"express_function_name": "b2b-pilot-express-processor-prod", "dead_letter_queue_url": url}
+    environment = Environment(name="prod", access=access, stack=replace(STACK, **lane))
+    later = datetime.now(UTC) + timedelta(minutes=1)
+
+    found = ask_queues(environment, now=later, fresh_for=FRESH)
+
+    assert [one for one in found.doubts if "throttled" in one] == [
+        "the express processor was throttled in the last 10 minutes: Lambda may still hold messages"
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "fresh_for"), [(301, FRESH), (61, timedelta())])
