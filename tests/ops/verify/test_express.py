@@ -23,7 +23,7 @@ PROCESSOR, EXPRESS, ARN = (
 )
 HELD = EventInvoke(retries=2, age_seconds=21600, on_failure=None, on_success=None)
 URGENT = '{"priority": ["high"]}'
-NOTHING_LOST = "the processor has every message, so nothing is lost"
+NOTHING_LOST = "the processor has every message, and the stale message processor takes up what a run left"
 
 
 def known(**express: Any) -> dict[Any, Any]:

@@ -171,7 +171,7 @@ def test_only_the_processor_s_own_pending_subscription_is_a_failure() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [("nobody", "nobody called 'nobody' is subscribed"), ("processor", "the processor is what")],
+    [("nobody", "nobody called 'nobody' is subscribed"), ("processor", "processor is what")],
 )
 def test_a_name_that_nobody_has_is_wrong_usage(asked: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):

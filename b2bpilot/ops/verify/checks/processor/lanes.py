@@ -11,7 +11,7 @@ from b2bpilot.ops.verify.commands import one_after_another
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import found, is_ready
 
-NOTHING_IS_LOST = "the processor has every message, so nothing is lost"
+NOTHING_IS_LOST = "the processor has every message, and the stale message processor takes up what a run left"
 NO_LANE = "there is no express lane"
 
 LaneProbe = Callable[[Deployment, str], Answer]
