@@ -14,6 +14,7 @@ from bench import (
     hostile_input,
     memory,
     once,
+    pair,
     publish,
     reconcile,
     redrive,
@@ -287,6 +288,24 @@ BENCHES: Final = (
         rows=[
             BenchRow(name="idle-memory", way="memory", goal=None, unit="MB"),
             BenchRow(name="idle-processor", way="processor", goal=None, unit="%"),
+        ],
+    ),
+    Bench(
+        name="pair",
+        measures="A fresh local environment until it is ready, and its memory: two regions beside one",
+        turns=3,
+        measured_by=pair.beside_one,
+        rows=[
+            BenchRow(
+                name="pair-start", way="pair, start", baseline="one region, start", goal=at_most(2), unit="s"
+            ),
+            BenchRow(
+                name="pair-memory",
+                way="pair, memory",
+                baseline="one region, memory",
+                goal=at_most(2),
+                unit="MB",
+            ),
         ],
     ),
     Bench(
