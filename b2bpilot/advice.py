@@ -44,8 +44,6 @@ OF_THE_SUBSCRIBER, SUBSCRIBER = "dlq", "--subscriber"
 LOCAL = "local"
 """The environment that says by itself where it is."""
 REGION = "--region"
-LOCAL_REGION = "us-east-1"
-"""Where the local environment is, and the first side of a local pair."""
 ENVIRONMENT = frozenset({"-e", "--env"})
 
 
@@ -60,6 +58,8 @@ class Place:
     names_a_database: bool = False
     subscriber: str | None = None
     """Whose dead letters a command is about, where they are not the processor's."""
+    is_other_side: bool = False
+    """Whether `region` is the other side's of a pair, which also a local one does not say by itself."""
 
 
 NOWHERE = Place()
@@ -126,9 +126,7 @@ class Command(Said):
         given = {
             "-e": None if is_of_the_run or ENVIRONMENT & {*rest} else place.environment,
             "--region": None
-            if is_of_the_run
-            or REGION in rest
-            or (place.environment == LOCAL and place.region == LOCAL_REGION)
+            if is_of_the_run or REGION in rest or (place.environment == LOCAL and not place.is_other_side)
             else place.region,
             "--profile": None if place.environment == LOCAL else place.profile,
             "--endpoint-url": place.endpoint_url,

@@ -154,7 +154,7 @@ class Pilot:
         for known in ("secret_s_database_url", "given_database"):
             vars(one).pop(known, None)
         one.access, one.environment = environment.access, environment
-        self.output.place = replace(self.output.place, region=environment.stack.region)
+        self.output.place = replace(self.output.place, region=environment.stack.region, is_other_side=True)
         return one
 
     def remember(self, stack: StackOutputs) -> None:
