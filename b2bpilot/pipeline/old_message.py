@@ -42,14 +42,18 @@ FORM = re.compile(r"(?:^|&)(?:Message|SmsMessage|Sms)Sid=")
 def old_message(body: str, *, sent_at: datetime) -> PilotMessage:
     """Return the one message that the body holds; its id is that which the webhook of today gives it.
 
-    Raises MessageUnreadable, also for two different ones: which of them it is, nobody knows.
+    Raises MessageUnreadable, also for two different ones: which of them it is, nobody knows. Of one that is named several
+    times, as where somebody noted its SID beside it, the fullest is the message.
     """
-    found = {message_id_for(sid_in(params) or ""): params for params in _messages(_read(body), MOST_LEVELS)}
+    fullest = sorted(_messages(_read(body), MOST_LEVELS), key=_fullness)
+    found = {message_id_for(sid_in(params) or ""): params for params in fullest}
     if not found:
         raise MessageUnreadable("the body of the old queue holds no MessageSid")
     if len(found) > 1:
         raise MessageUnreadable(f"the body of the old queue holds {len(found)} messages, not one")
     ((message_id, params),) = found.items()
+    if not params.keys() & {"From", "Body"}:
+        raise MessageUnreadable("the body of the old queue holds a MessageSid, and neither From nor Body")
     return PilotMessage(message_id=message_id, source=Source.TWILIO, received_at=sent_at, params=params)
 
 
@@ -79,15 +83,20 @@ def _form(text: str) -> Mapping[str, str]:
 
 
 def _messages(node: Any, levels: int) -> Iterator[Mapping[str, str]]:
-    """Yield the outermost objects that are messages: what hangs below one is its own."""
+    """Yield the objects that are messages: what hangs below a whole one is its own."""
     if not isinstance(node, Mapping):
         return
     params = _params(node)
     if sid_in(params):
         yield params
-    elif levels > 1:
+    is_whole = sid_in(params) and params.keys() >= {"From", "Body"}
+    if levels > 1 and not is_whole:
         for value in _values(node):
             yield from _messages(value, levels - 1)
+
+
+def _fullness(params: Mapping[str, str]) -> tuple[int, int]:
+    return len(params.keys() & {"From", "To", "Body"}), len(params)
 
 
 def _values(node: Mapping[str, Any]) -> Iterator[Any]:

@@ -35,7 +35,7 @@ _CLAIM: Final[LiteralString] = """
         params = excluded.params,
         source = coalesce(submission.source, excluded.source),
         message_type = excluded.message_type,
-        priority = excluded.priority,
+        priority = CASE WHEN submission.priority = 'high' THEN 'high' ELSE excluded.priority END,
         received_at = coalesce(submission.received_at, excluded.received_at),
         updated_at = now()
     WHERE submission.status <> 'completed'
@@ -292,7 +292,18 @@ TAKE_FOR_REPUBLICATION: Final = Statement(
 )
 """A mark that stays would keep the delivery from being stored."""
 
-IDENTIFY: Final[LiteralString] = _ADOPT + _UNCLEAR + " WHERE id = %(id)s"
+IDENTIFY: Final[LiteralString] = (
+    "UPDATE b2b_pilot_user_submissions AS submission SET message_id = %(message_id)s::text,"
+    + _UNCLEAR
+    + """
+    WHERE id = %(id)s AND (message_id IS NOT NULL OR NOT EXISTS (
+        SELECT FROM b2b_pilot_user_submissions AS twin
+        WHERE twin.message_sid = submission.message_sid AND twin.message_id IS NULL AND NOT twin.test
+            AND twin.status = 'completed'
+    ))
+    """
+)
+"""Nothing where the SQS version made two rows of the message and finished the other one."""
 
 ABANDON: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions

@@ -101,7 +101,7 @@ def _take(row: StaleRow, report: StaleReport, rules: StaleRules) -> tuple[PilotM
         return _abandon(row, f"it cannot be published again: {exc}", report)
     if submission.message_id != message_id:
         if not row.identify(message_id, answers=rules.answers):
-            return _abandon(row, f"the same message is stored as {message_id}", report)
+            return _abandon(row, f"the same message, {message_id}, is stored in another row", report)
         report = replace(report, identified=report.identified + 1)
     if submission.republished_at is not None:
         error = submission.last_error or "no error recorded"

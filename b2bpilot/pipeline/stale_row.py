@@ -21,14 +21,14 @@ class StaleRow:
         self.submission = submission
 
     def identify(self, message_id: str, *, answers: bool) -> bool:
-        """Give a row its message_id, or the canonical spelling of it; False when another row is that message already. Where
+        """Give a row its message_id, or the canonical spelling of it; False when another row is that message already, with
+        its message_id or, where the SQS version finished it, without. Where
         the processor `answers`, whether the SQS version answered its own row already stays unknown."""
         try:
             with self._connection.transaction():
-                self._write(queries.IDENTIFY, {"message_id": message_id, "answers": answers})
+                return self._write(queries.IDENTIFY, {"message_id": message_id, "answers": answers}) == 1
         except psycopg.errors.UniqueViolation:
             return False
-        return True
 
     def count_attempt(self, *, back_off: timedelta) -> None:
         """Count one attempt to publish it, and keep the row out of `lock_stale` for a while."""
@@ -39,5 +39,5 @@ class StaleRow:
         """Give the row up: from now on only a person brings it back."""
         self._write(queries.ABANDON, {"error": storable(error[:ERROR_LENGTH])})
 
-    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
-        self._connection.execute(query, {"id": self.submission.id, **values})
+    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> int:
+        return self._connection.execute(query, {"id": self.submission.id, **values}).rowcount

@@ -48,11 +48,16 @@ def read(body: Any) -> dict[str, str]:
         {"Type": "Notification", "Message": json.dumps({"params": TWILIO_PARAMS})},
         {name: [value] for name, value in TWILIO_PARAMS.items()},
         {"first": TWILIO_PARAMS, "again": TWILIO_PARAMS},
+        {"params": TWILIO_PARAMS, "meta": {"message_sid": SID}},
+        {"message_sid": SID, "params": TWILIO_PARAMS},
+        {"message_sid": SID, "from": "+15005550006", "data": json.dumps(TWILIO_PARAMS)},
+        {**EVENT, "message_sid": SID, "body": FORM},
     ],
     ids=[
         *("json", "form", "form as a json string", "json twice"),
         *("under a key", "two levels down", "json as text", "form under a key"),
         *("api event", "api event in base64", "api event under a key", "sns envelope", "lists", "the same twice"),
+        *("sid noted beside it", "sid noted above it", "sid and sender above text", "sid in an api event"),
     ],
 )  # fmt: skip
 def test_twilios_parameters_are_found_and_kept_to_the_letter(body: Any) -> None:
@@ -78,7 +83,7 @@ def test_what_twilio_spelled_wins_and_the_other_stays_beside_it() -> None:
 
 
 def test_several_values_are_kept_as_the_webhook_keeps_them() -> None:
-    params = read({"MessageSid": SID, "MediaUrl": ["a", "b"]})
+    params = read({"MessageSid": SID, "Body": "", "MediaUrl": ["a", "b"]})
     assert list(values_of(params, "MediaUrl")) == ["a", "b"]
 
 
@@ -99,6 +104,8 @@ def test_the_text_of_a_message_is_not_looked_through() -> None:
         ({"MessageSid": ""}, "no MessageSid"),
         ({"MessageSid": "not a sid"}, "no MessageSid"),
         ({"messages": [TWILIO_PARAMS]}, "no MessageSid"),
+        ({"MessageSid": SID}, "neither From nor Body"),
+        ({"message_sid": SID, "params": {"From": "+15005550006", "Body": "hello"}}, "neither From nor Body"),
         ({"a": {"b": {"c": {"d": TWILIO_PARAMS}}}}, "no MessageSid"),
         ({"a": TWILIO_PARAMS, "b": {**TWILIO_PARAMS, "MessageSid": "SM" + "9" * 32}}, "2 messages"),
         ({"body": "%%%", "isBase64Encoded": True}, "no MessageSid"),

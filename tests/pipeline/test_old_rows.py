@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from b2bpilot.pipeline.claim import claim_values
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
-from b2bpilot.pipeline.message import PilotMessage, new_message_id
+from b2bpilot.pipeline.message import PilotMessage, Priority, new_message_id
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
@@ -96,6 +97,28 @@ def test_of_two_rows_that_the_old_version_made_of_a_message_the_finished_one_cou
 
     assert [run(sent, database, twilio) for _ in range(2)] == [DeliveryOutcome.DUPLICATE] * 2
     assert rows(admin) == [(None, "pending", None), (sent.message.message_id, "completed", None)]
+
+
+def test_the_stale_processor_leaves_the_unfinished_one_of_two_alone(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    sent = message()
+    for status in ("pending", "completed"):
+        admin.execute(OLD, (sent.params["MessageSid"], status))
+    rules, again = StaleRules(stale_after=timedelta(0), reserve=Reserve(runs=10)), list[PilotMessage]()
+    republish_stale(database, again.append, rules, has_answered=lambda _: True)
+
+    assert again == []
+    assert rows(admin) == [(None, "abandoned", None), (None, "completed", None)]
+
+
+def test_what_was_of_high_priority_stays_so_when_its_copy_comes_out_of_the_old_queue(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    high = message(priority=Priority.HIGH)
+    assert database.claim(high, lease=timedelta(0), adopts=True) is not None
+    assert run(delivery(replace(high, priority=Priority.NORMAL)), database, None) is DeliveryOutcome.STORED
+    assert admin.execute("SELECT priority FROM b2b_pilot_user_submissions").fetchall() == [("high",)]
 
 
 def test_a_row_that_came_beside_todays_changes_nothing(
