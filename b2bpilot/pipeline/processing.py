@@ -44,15 +44,17 @@ def process(
     replier: Replier | None,
     lease: timedelta,
     adopts: bool = False,
+    answers: bool = True,
 ) -> DeliveryOutcome:
     """Store one delivery. Whatever goes wrong after the claim is written to the row and raised, so that Lambda
     tries again and then dead-letters the event.
 
     `lease` is how long nobody else may claim the message: a run that died is taken over after it, and one that lived
-    longer finds that it lost its claim. With `adopts`, rows of the SQS version count as the messages' own.
+    longer finds that it lost its claim. With `adopts`, rows of the SQS version count as the messages' own; where the environment `answers`,
+    also if this run does not, what that version began is not answered any more.
     """
     message = delivery.message
-    claim = database.claim(message, lease=lease, adopts=adopts, answers=replier is not None)
+    claim = database.claim(message, lease=lease, adopts=adopts, answers=answers)
     if claim is None:
         return _skipped(delivery, database)
     try:

@@ -292,17 +292,14 @@ TAKE_FOR_REPUBLICATION: Final = Statement(
 )
 """A mark that stays would keep the delivery from being stored."""
 
-IDENTIFY: Final[LiteralString] = (
-    "UPDATE b2b_pilot_user_submissions AS submission SET message_id = %(message_id)s::text,"
-    + _UNCLEAR
-    + """
+_NO_FINISHED_TWIN: Final[LiteralString] = """
     WHERE id = %(id)s AND (message_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM b2b_pilot_user_submissions AS twin
-        WHERE twin.message_sid = submission.message_sid AND twin.message_id IS NULL AND NOT twin.test
+        WHERE twin.message_sid = b2b_pilot_user_submissions.message_sid AND twin.message_id IS NULL AND NOT twin.test
             AND twin.status = 'completed'
     ))
-    """
-)
+"""
+IDENTIFY: Final[LiteralString] = _ADOPT + _UNCLEAR + _NO_FINISHED_TWIN
 """Nothing where the SQS version made two rows of the message and finished the other one."""
 
 ABANDON: Final[LiteralString] = """

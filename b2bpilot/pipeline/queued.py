@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from b2bpilot.pipeline.outcome import DeliveryOutcome
 logger = logging.getLogger(__name__)
 
 SOURCE = "aws:sqs"
+OURS = re.compile(r'"(?:TopicArn|schema)"\s*:')
+"""SNS's envelope, and what the webhook publishes where it is delivered without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,11 @@ class QueueRecord:
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of SQS, as Lambda spells them: {name: {"dataType", "stringValue"}}. Only what was delivered raw has any."""
 
+    def is_old(self, old_queue_arn: str | None) -> bool:
+        """Whether the SQS version wrote it. So it did, too, where it looks like nothing of ours: Lambda hands out the old
+        queue's messages until its mapping is gone, after the function was told that there is none."""
+        return self.queue_arn == old_queue_arn or not OURS.search(self.body)
+
 
 def is_from_queue(event: object) -> bool:
     records = event.get("Records") if isinstance(event, Mapping) else None
@@ -46,10 +54,10 @@ def queue_records(event: Mapping[str, Any]) -> list[QueueRecord]:
     return [_record(record) for record in event["Records"]]
 
 
-def delivery_in(record: QueueRecord, *, old_queue_arn: str | None = None) -> Delivery:
+def delivery_in(record: QueueRecord, *, is_old: bool = False) -> Delivery:
     """Return the message that the record carries: in SNS's envelope or raw, or as the SQS version wrote it into its own queue.
     Raises MessageUnreadable."""
-    if record.queue_arn == old_queue_arn:
+    if is_old:
         return _as_it_was(record)
     document = json_object(record.body)
     notification = document if document.get("Type") == "Notification" else _as_notification(record)
@@ -59,9 +67,8 @@ def delivery_in(record: QueueRecord, *, old_queue_arn: str | None = None) -> Del
 
 def failed_of(
     records: list[QueueRecord],
-    process: Callable[[Delivery], DeliveryOutcome],
+    process: Callable[[QueueRecord], DeliveryOutcome],
     *,
-    old_queue_arn: str | None = None,
     has_time: Callable[[], bool],
 ) -> list[QueueRecord]:
     """Process each record; return those that must stay in the queue, because a success deletes them
@@ -70,15 +77,12 @@ def failed_of(
     "Another run is at work on it" is a failure here: that run may be dead, and its own message deleted. What is not begun for
     want of time is one, too.
     """
-    return [record for record in records if not (has_time() and _is_done(record, process, old_queue_arn))]
+    return [record for record in records if not (has_time() and _is_done(record, process))]
 
 
-def _is_done(
-    record: QueueRecord, process: Callable[[Delivery], DeliveryOutcome], old_queue_arn: str | None
-) -> bool:
+def _is_done(record: QueueRecord, process: Callable[[QueueRecord], DeliveryOutcome]) -> bool:
     try:
-        delivery = delivery_in(record, old_queue_arn=old_queue_arn)
-        return process(delivery) is not DeliveryOutcome.IN_PROGRESS
+        return process(record) is not DeliveryOutcome.IN_PROGRESS
     except Exception as exc:  # noqa: BLE001  # one record's failure, whatever it is, must not become that of the others
         logger.error(  # noqa: TRY400  # what failed after the claim is in a line of its own, with its message
             "A message stays in the queue",

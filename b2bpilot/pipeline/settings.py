@@ -32,6 +32,8 @@ VARIABLES = (
         "PROCESSOR_CONCURRENCY",
         "REPLY_TEXT",
         "HIGH_PRIORITY_NUMBERS",
+        "OLD_QUEUE_ARN",
+        "SENDS_REPLIES",
     ),
     *("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL"),
     *(
@@ -60,6 +62,11 @@ class Settings:
     reply_text: str | None
     high_priority_numbers: frozenset[str]
     """Numbers of ours; what is sent to them comes first."""
+    old_queue_arn: str | None
+    """The queue of the SQS version, while it is drained."""
+    sends_replies: bool
+    """Whether the processor does, which what the SQS version began is marked for. Who is not told takes it to: so does a
+    replay, which sends none itself."""
     stale_after: timedelta
     longest_lease: timedelta
     """Shorter than Lambda's first pause between two tries, which the local environment shortens."""
@@ -101,6 +108,8 @@ class Settings:
             other_webhook_urls=tuple(url for url in others if url),
             reply_text=values.get("REPLY_TEXT"),
             high_priority_numbers=numbers_in(values.get("HIGH_PRIORITY_NUMBERS", "")),
+            old_queue_arn=values.get("OLD_QUEUE_ARN"),
+            sends_replies=environ.get("SENDS_REPLIES") != "false" and environ.get("REPLY_TEXT") != "",
             stale_after=_minutes(values.get("STALE_AFTER_MINUTES") or "15"),
             longest_lease=_lease(values.get("LONGEST_LEASE_SECONDS")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),

@@ -17,7 +17,7 @@ from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.lease import LONGEST_LEASE, QUEUE_TRIES, lease, queue_pause
 from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
-from b2bpilot.pipeline.queued import QueueRecord, failed_of, is_from_queue, queue_records
+from b2bpilot.pipeline.queued import QueueRecord, delivery_in, failed_of, is_from_queue, queue_records
 from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
@@ -79,8 +79,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         return {"outcomes": [_process(delivery, context).value for delivery in deliveries(event)]}
     failed = failed_of(
         queue_records(event),
-        lambda delivery: _process(delivery, context),
-        old_queue_arn=_old_queue_arn(),
+        lambda record: _process_queued(record, context),
         has_time=lambda: _remaining(context) >= LONGEST_LEASE,
     )
     if failed:
@@ -88,24 +87,26 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": record.queue_message_id} for record in failed]}
 
 
-def _process(delivery: Delivery, context: Context) -> DeliveryOutcome:
+def _process_queued(record: QueueRecord, context: Context) -> DeliveryOutcome:
+    is_old = record.is_old(_settings().old_queue_arn)
+    return _process(delivery_in(record, is_old=is_old), context, adopts=is_old)
+
+
+def _process(delivery: Delivery, context: Context, *, adopts: bool = False) -> DeliveryOutcome:
     try:
-        held = lease(remaining=_remaining(context), longest=_settings().longest_lease)
+        settings = _settings()
+        held = lease(remaining=_remaining(context), longest=settings.longest_lease)
         return process(
             delivery,
             database=_database(),
             replier=_replier(),
             lease=held,
-            adopts=_old_queue_arn() is not None,
+            adopts=adopts or settings.old_queue_arn is not None,
+            answers=settings.sends_replies,
         )
     except (DatabaseUnreachable, SettingsInvalid, TokenRefused):
         end()
         raise
-
-
-def _old_queue_arn() -> str | None:
-    """The queue of the SQS version, while it is drained here."""
-    return environ.get("OLD_QUEUE_ARN") or None
 
 
 def _remaining(context: Context) -> timedelta:
@@ -119,9 +120,11 @@ def _show_again_soon(failed: list[QueueRecord]) -> None:
 
     try:
         longest = _settings().longest_lease
-        most = QUEUE_TRIES - 1 if failed[0].queue_arn == _old_queue_arn() else QUEUE_TRIES
+        old = _settings().old_queue_arn
         pauses = [
-            (one.receipt_handle, queue_pause(min(one.receive_count, most), longest=longest)) for one in failed
+            (one.receipt_handle, queue_pause(min(one.receive_count, most), longest=longest))
+            for one in failed
+            for most in [QUEUE_TRIES - 1 if one.is_old(old) else QUEUE_TRIES]
         ]
         MessageQueue.connect(failed[0].queue_arn).hide(pauses)
     except PilotError as exc:

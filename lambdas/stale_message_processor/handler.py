@@ -89,7 +89,7 @@ def _run() -> dict[str, Any]:
     rules = StaleRules(
         stale_after=settings.stale_after,
         reserve=Reserve.of(settings.processor_concurrency, _throttled(settings)),
-        answers=bool(environ.get("SENDS_REPLIES")),
+        answers=settings.sends_replies,
     )
     report = republish_stale(database, _publish, rules, has_answered=ReserveWatch(database).has_answered)
     log_report(report)

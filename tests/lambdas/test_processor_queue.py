@@ -147,7 +147,7 @@ def test_what_failed_is_tried_again_and_given_up_after_its_last_try(
     queue: Queue, received: int, visible: int
 ) -> None:
     """With a pause, or at once, so that the queue moves it: never after the 30 minutes of a run that died."""
-    records = queue.receive(queue_record("no JSON", receive_count=received))
+    records = queue.receive(queue_record('{"schema": "none"}', receive_count=received))
 
     processor.handler(queue_event(*records), Context())
 
@@ -216,6 +216,24 @@ def test_an_old_queue_is_drained_into_rows_and_what_nobody_can_read_stays_there(
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT attempts FROM b2b_pilot_user_submissions").fetchall()
     assert rows == [(1,), (1,)]
+
+
+def test_what_lambda_still_hands_out_when_the_old_queue_is_no_longer_named_is_drained_all_the_same(
+    queue: Queue, database_url: str
+) -> None:
+    """CloudFormation tells the function first and deletes the mapping at the end."""
+    sent = message()
+    with psycopg.connect(database_url) as connection:
+        insert = "INSERT INTO b2b_pilot_user_submissions (message_sid, status) VALUES (%s, 'completed')"
+        connection.execute(insert, (sent.params["MessageSid"],))
+    records = queue.receive(queue_record(dict(sent.params)), queue_record("no JSON", receive_count=5))
+
+    assert named(processor.handler(queue_event(*records), Context())) == [records[1]["messageId"]]
+    assert statuses(database_url, sent.message_id) == [SubmissionStatus.COMPLETED]
+    assert queue.visible() == 0
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT message_id FROM b2b_pilot_user_submissions").fetchall()
+    assert rows == [(sent.message_id,)]
 
 
 def test_while_an_old_queue_is_drained_the_topic_knows_its_rows_too(

@@ -40,9 +40,14 @@ class Twilio:
 
 
 def run(
-    sent: Delivery, database: DatabaseManager, twilio: Twilio | None, *, adopts: bool = True
+    sent: Delivery,
+    database: DatabaseManager,
+    twilio: Twilio | None,
+    *,
+    adopts: bool = True,
+    answers: bool = True,
 ) -> DeliveryOutcome:
-    return process(sent, database=database, replier=twilio, lease=LEASE, adopts=adopts)
+    return process(sent, database=database, replier=twilio, lease=LEASE, adopts=adopts, answers=answers)
 
 
 def rows(admin: psycopg.Connection) -> list[tuple[object, ...]]:
@@ -72,7 +77,7 @@ def test_what_it_left_unfinished_is_finished_and_never_answered_twice(
     sent, twilio = delivery(message()), Twilio()
     admin.execute(OLD, (sent.message.params["MessageSid"], status))
 
-    assert run(sent, database, twilio if answers else None) is DeliveryOutcome.STORED
+    assert run(sent, database, twilio if answers else None, answers=answers) is DeliveryOutcome.STORED
     assert rows(admin) == [(sent.message.message_id, "completed", "unknown" if answers else None)]
     assert twilio.sent == []
 

@@ -38,7 +38,8 @@ def failed(
     process: Callable[[Delivery], DeliveryOutcome],
     has_time: Callable[[], bool] = lambda: True,
 ) -> list[str]:
-    return [one.queue_message_id for one in failed_of(queue_records(event), process, has_time=has_time)]
+    found = failed_of(queue_records(event), lambda record: process(delivery_in(record)), has_time=has_time)
+    return [one.queue_message_id for one in found]
 
 
 def test_an_envelope_and_a_raw_message_are_the_same_message() -> None:

@@ -187,7 +187,7 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
     from b2bpilot.ops.redrive.local_function import local_function
 
     if local:
-        return local_function(pilot.database_url)
+        return local_function(pilot.database_url, old_queue_arn=pilot.environment.stack.old_queue_arn)
     return nullcontext(pilot.environment.function())
 
 

@@ -48,7 +48,7 @@ class LocalFunction:
 
 
 @contextmanager
-def local_function(database_url: str) -> Iterator[LocalFunction]:
+def local_function(database_url: str, *, old_queue_arn: str = "") -> Iterator[LocalFunction]:
     """Give the handler with an environment of its own; the process's own is put back afterwards."""
     before = dict(os.environ)
     module = importlib.import_module(HANDLER)
@@ -58,6 +58,7 @@ def local_function(database_url: str) -> Iterator[LocalFunction]:
         ) in VARIABLES:  # no Twilio token and no text either: a replay on a workplace replies to nobody
             os.environ.pop(name, None)
         os.environ["DATABASE_URL"] = database_url
+        os.environ["OLD_QUEUE_ARN"] = old_queue_arn
         yield LocalFunction(module.handler)
     finally:
         module.end()

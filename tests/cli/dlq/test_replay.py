@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from b2bpilot.ops.runs.journal import Journal
@@ -13,7 +14,7 @@ from b2bpilot.ops.runs.record import RunState, Stage, read
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from lambdas.background_processor import handler as processor
-from tests.cli.conftest import Run, Staging
+from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
 from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal
 from tests.events import message
 
@@ -103,6 +104,23 @@ def test_a_group_is_processed_and_no_other_dead_letter(
     assert result.exit_code == 2
     assert "there is no group G99; the" in result.stderr
     assert statuses() == {SubmissionStatus.COMPLETED: 1}
+
+
+def test_a_message_of_which_the_sqs_version_has_a_row_gets_no_second_one(
+    run: Run, staging: Staging, dead_letters: DeadLetters, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = {**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn}
+    create_stack("drained", {**outputs, "OldQueueArn": "arn:aws:sqs:eu-west-1:123456789012:old"})
+    monkeypatch.setenv("B2BPILOT_ENV", "drained")
+    sent = message()
+    dead_letters.put(sent)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        insert = "INSERT INTO b2b_pilot_user_submissions (message_sid, status) VALUES (%s, 'pending')"
+        connection.execute(insert, (sent.params["MessageSid"],))
+
+        assert run("dlq", "replay", *HERE).exit_code == 0
+        rows = connection.execute("SELECT message_id, reply_state FROM b2b_pilot_user_submissions").fetchall()
+    assert rows == [(sent.message_id, "unknown")], "and nobody answers it later"
 
 
 def test_only_the_oldest_thousand_are_taken_and_it_is_said(
