@@ -79,8 +79,8 @@ def table_missing(on: Broken) -> None:
 
 def migration_pending(on: Broken) -> None:
     on.sql(
-        f"ALTER TABLE {TABLE} DROP COLUMN republished_at",
-        "DELETE FROM b2bpilot_migrations WHERE name = 'add_recovery_columns.sql'",
+        "DROP INDEX idx_user_submissions_old_rows",
+        "DELETE FROM b2bpilot_migrations WHERE name = 'add_old_rows_index.sql'",
     )
 
 

@@ -192,3 +192,18 @@ def test_without_an_old_queue_a_claim_does_not_look_for_old_rows(
         lines = psycopg.ClientCursor(admin).execute(f"EXPLAIN {CLAIM.query}", values)
         plans.append("message_sid" in str(lines.fetchall()))
     assert plans == [True, False]
+
+
+def test_a_claim_reads_no_old_row_but_its_own(database: DatabaseManager, admin: psycopg.Connection) -> None:
+    """By the index of add_old_rows_index.sql: the SQS version may have left millions."""
+    admin.execute(
+        "INSERT INTO b2b_pilot_user_submissions (message_sid, status)"
+        " SELECT 'SM' || n, 'completed' FROM generate_series(1, 20000) AS n"
+    )
+    admin.execute("ANALYZE b2b_pilot_user_submissions")
+    values = claim_values(message(), LEASE, adopts=True, answers=True)
+
+    plan = admin.execute(f"EXPLAIN (FORMAT TEXT) {CLAIM.query}", values).fetchall()
+
+    assert "idx_user_submissions_old_rows" in str(plan)
+    assert "Seq Scan" not in str(plan)

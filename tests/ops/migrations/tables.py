@@ -16,6 +16,7 @@ FILES = [
     "add_message_id_column.sql",
     "add_processing_columns.sql",
     "add_recovery_columns.sql",
+    "add_old_rows_index.sql",
 ]
 TABLE = "b2b_pilot_user_submissions"
 INDEX = "idx_user_submissions_message_id"

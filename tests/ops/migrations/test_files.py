@@ -29,7 +29,7 @@ def test_our_files_come_in_the_order_in_which_they_depend() -> None:
 
 
 def test_what_each_of_our_statements_makes_is_understood() -> None:
-    table, message_id, index, columns, unfinished, recovery = (
+    table, message_id, index, columns, unfinished, recovery, old_rows = (
         statement.makes for file in read_migrations(resources.migrations()) for statement in file.statements
     )
     assert isinstance(table, NewTable)
@@ -45,6 +45,8 @@ def test_what_each_of_our_statements_makes_is_understood() -> None:
     assert (unfinished.unique, unfinished.partial) == (False, True)
     assert isinstance(recovery, NewColumns)
     assert recovery.columns == ("discarded_by", "republished_at")
+    assert isinstance(old_rows, NewIndex)
+    assert (old_rows.unique, old_rows.columns, old_rows.partial) == (False, ("message_sid",), True)
 
 
 def test_only_the_concurrent_builds_run_without_limits() -> None:

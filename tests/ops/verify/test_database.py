@@ -214,11 +214,11 @@ def test_an_index_that_lets_duplicates_in_is_found(database_url: str, definition
 def test_a_pending_migration_is_found(database_url: str) -> None:
     found = broken(
         database_url,
-        f"ALTER TABLE {TABLE} DROP COLUMN republished_at",
-        "DELETE FROM b2bpilot_migrations WHERE name = 'add_recovery_columns.sql'",
+        "DROP INDEX idx_user_submissions_old_rows",
+        "DELETE FROM b2bpilot_migrations WHERE name = 'add_old_rows_index.sql'",
     )
 
-    assert (found.check.code, found.seen) == ("B2B082", "add_recovery_columns.sql is pending")
+    assert (found.check.code, found.seen) == ("B2B082", "add_old_rows_index.sql is pending")
 
 
 @breaks("B2B082")
