@@ -210,7 +210,7 @@ class CutOver:
 
     def _drain(self) -> None:
         self.guide.run("aws lambda update-event-source-mapping --uuid OLD_MAPPING_ID --no-enabled")
-        self._until("Disabled", "aws lambda get-event-source-mapping")
+        self._until("Disabled", "aws lambda get-event-source-mapping --uuid OLD_MAPPING_ID")
         in_flight = "aws sqs get-queue-attributes --queue-url OLD_QUEUE_URL --attribute-names ApproximateNumberOfMessagesNotVisible"
         seen = self._until(NONE_IN_FLIGHT, f"{in_flight} VisibilityTimeout")
         timeout = re.search(r'"VisibilityTimeout": "(\d+)"', seen)
@@ -242,6 +242,7 @@ class CutOver:
         (mapping,) = self._mappings()
         self.guide.names["NEW_MAPPING_ID"] = mapping
         self.guide.run("aws lambda update-event-source-mapping --uuid NEW_MAPPING_ID --no-enabled")
+        self._until("Disabled", "aws lambda get-event-source-mapping --uuid NEW_MAPPING_ID")
         in_flight = "aws sqs get-queue-attributes --queue-url OLD_QUEUE_URL --attribute-names ApproximateNumberOfMessagesNotVisible"
         self._until(NONE_IN_FLIGHT, in_flight)
         self.guide.run(
