@@ -17,7 +17,7 @@ import psycopg
 from b2bpilot.cli.app import main
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "from-sqs-to-sns.md"
-SQL = ("SELECT", "CREATE", "DROP")
+SQL = ("SELECT",)
 PROGRAMS = ("aws", "b2bpilot", "make", *SQL)
 
 

@@ -149,7 +149,6 @@ class CutOver:
             self._go_back()
             self._begin("the SQS version again")
             pause(seconds)
-            self.guide.run("DROP INDEX")
             self.incidents += [f"the guide's `{one}` was not run" for one in self.guide.left_out]
         except GuideFailed as failed:
             self._incident(str(failed))
@@ -218,7 +217,6 @@ class CutOver:
         self.guide.run(
             "aws sqs set-queue-attributes --queue-url OLD_QUEUE_URL --attributes VisibilityTimeout=1800"
         )
-        self.guide.run("CREATE INDEX")
         self.progress(f"{self.old.depth()} messages left to drain")
         self.guide.stand_in_for("b2bpilot deploy")
         self._deploy({"OldQueueArn": self.old.outputs["QueueArn"]})
