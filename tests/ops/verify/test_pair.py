@@ -177,6 +177,12 @@ def test_numbers_may_have_either_side_as_their_first(double: TwilioDouble) -> No
     assert {found[code].status for code in ("B2B205", "B2B206")} == {Status.OK}
 
 
+def test_twilio_is_asked_with_with_twilio_only() -> None:
+    found = looked_at(choices=Choices())["B2B205"]
+
+    assert (found.status, found.seen) == (Status.SKIPPED, "Twilio is asked with --with-twilio")
+
+
 @breaks("B2B205")
 @pytest.mark.parametrize(
     ("wrong", "seen"),

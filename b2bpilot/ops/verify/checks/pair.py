@@ -26,7 +26,14 @@ from b2bpilot.ops.verify.check import (
 from b2bpilot.ops.verify.checks.end_to_end import PERMISSIONS, WITHOUT_WHICH_IT_FAILS
 from b2bpilot.ops.verify.checks.stack.stack import deployed_template
 from b2bpilot.ops.verify.checks.stale import READ_SCHEDULE, found_schedule
-from b2bpilot.ops.verify.checks.twilio import HERE, NO_NUMBERS, NOT_READ, cutover_command, number_routes
+from b2bpilot.ops.verify.checks.twilio import (
+    HERE,
+    NO_NUMBERS,
+    NOT_READ,
+    ONLY_WHERE_ASKED,
+    cutover_command,
+    number_routes,
+)
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.end_to_end_message import EndToEndMessage, SecondSending
 from b2bpilot.ops.verify.shared import shared_environment
@@ -197,6 +204,8 @@ def _roles(deployment: Deployment) -> list[NumberRoles]:
 
 
 def _falls_back(deployment: Deployment) -> Answer:
+    if not deployment.choices.with_twilio:
+        return unanswered(ONLY_WHERE_ASKED)
     found = _roles(deployment)
     if not found:
         return unanswered(f"{NO_NUMBERS} that lead to either side; {NOT_READ}")

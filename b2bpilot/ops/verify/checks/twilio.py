@@ -33,6 +33,7 @@ CUTOVER = our_command("twilio", "cutover", "--to", "stack")
 NO_NUMBERS = "the account has no phone numbers"
 PAIR = "pair"
 NOT_FIRST = "no number calls this webhook first"
+ONLY_WHERE_ASKED = "Twilio is asked with --with-twilio"
 NOT_READ = "not read: webhook rules, WhatsApp senders and short codes"
 RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 SECRET = ("secretsmanager:GetSecretValue",)
@@ -110,7 +111,7 @@ def _names(targets: Sequence[Target]) -> str:
 
 def _token_accepted(deployment: Deployment) -> Answer:
     if not deployment.choices.with_twilio:
-        return unanswered("Twilio is asked with --with-twilio")
+        return unanswered(ONLY_WHERE_ASKED)
     account: Account = deployment.ask("twilio account", lambda: _twilio(deployment).account())
     if account.status is None:
         return holds(
