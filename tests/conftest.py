@@ -33,7 +33,7 @@ from tests.fuzz import drawn
 from tests.moto_costs import make_cheap
 from tests.moto_imports import make_list_imports
 from tests.moto_sqs import make_fit_for_threads
-from tests.once import end
+from tests.once import end, run_folder
 from tests.workers import WORKER, Workers
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
@@ -45,6 +45,7 @@ settings.load_profile("b2bpilot")
 # A folder of this run's own: a pytest that starts closes the one that runs share to other users, and under root
 # PostgreSQL is another user.
 os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
+run_folder()  # found later also where the variables of a shell are away
 
 FOR_THE_TOOLS = (
     *("PYTEST_", "B2BPILOT_FUZZ", "HYPOTHESIS_", "PIP_", "UV_", "VIRTUAL_ENV", "SAM_CLI_TELEMETRY"),

@@ -53,6 +53,8 @@ MODULES = (
 """What the emulator needs, too; not itself, as it reads variables and starts threads when it is imported."""
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 STARTS_THE_EMULATOR = "b2bpilot.local"
+SETS_VARIABLES = "awscli"
+"""When it is imported."""
 READ_BYTES = 1 << 20
 FILES = 32
 ABOVE_ALL = 500
@@ -106,6 +108,9 @@ class Forking:
     def _fork(self) -> dict[str, Any] | None:
         connection, _ = self._listener.accept()
         text, files, _, _ = socket.recv_fds(connection, READ_BYTES, FILES)
+        if not text:  # somebody only looked for the address
+            connection.close()
+            return None
         while not text.endswith(b"\n"):
             text += connection.recv(READ_BYTES)
         # What a child hears before it is ready to, it hears then: the callbacks of a fork swallow exceptions.
@@ -171,6 +176,8 @@ def run(order: dict[str, Any]) -> NoReturn:
     forked.address = sys.argv[1]
     if order["module"] == STARTS_THE_EMULATOR:
         emulator_process.subprocess = _Subprocess()  # type: ignore[assignment]
+    if order["module"] == SETS_VARIABLES:
+        importlib.reload(sys.modules[SETS_VARIABLES])
     sys.argv = [order["module"], *order["arguments"]]
     code: object = 0
     try:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from tests import forked
-from tests.forked import Forked
+from tests.forked import ROOT, Forked
+from tests.once import TEMPORARY
 
 PYTHON = [sys.executable, "-m"]
 
@@ -51,3 +52,16 @@ def test_a_command_is_run_to_its_end_and_its_process_is_told() -> None:
     assert (ended.code, ended.errors) == (0, "")
     assert ended.output.startswith("b2bpilot ")
     assert heard != [os.getpid()]
+
+
+def test_without_pytest_a_run_has_a_folder_until_its_end() -> None:
+    """As `make faults` and `make upgrade` use what tests share."""
+    imports = "from pathlib import Path; from tests.once import once"
+    code = f"{imports}; print(*[once('made', Path.mkdir) for _ in range(2)])"
+    environ = {name: value for name, value in os.environ.items() if name != TEMPORARY}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.split()
+    assert first == second
+    assert not Path(first).parent.exists()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.local.conftest import Machine, Run
 from tests.local.polling import eventually
 
@@ -86,7 +85,7 @@ def aws(command: str) -> None:
     """Run a command of the AWS CLI as it was printed, in a shell that knows no AWS."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": forked.path(),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }

@@ -22,7 +22,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """An environment of this module's own: others leave dead letters and failures behind."""
     folder = tmp_path_factory.mktemp("verify")
     with machine(folder / "home") as environment:
-        yield opened(environment.access, folder / "bytecode")
+        yield opened(environment.access)
 
 
 @breaks("B2B088")

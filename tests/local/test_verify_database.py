@@ -46,7 +46,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
         shell.setenv("B2BPILOT_HOME", str(folder / "home"))
         shell.setenv("PATH", f"{PSQL}{os.pathsep}{os.environ['PATH']}")
         without_schedule(environment)
-        yield Broken(opened(environment.access, folder / "bytecode"), environment)
+        yield Broken(opened(environment.access), environment)
 
 
 def without_schedule(environment: Machine) -> None:

@@ -24,7 +24,7 @@ def teams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teams]:
     """An environment of this module's own, with two subscribers that are right."""
     folder = tmp_path_factory.mktemp("subscribers")
     with machine(folder / "home") as environment:
-        yield Teams(opened(environment.access, folder / "bytecode"), home=environment.home).deploy()
+        yield Teams(opened(environment.access), home=environment.home).deploy()
 
 
 def test_subscribers_that_are_right_make_no_check_red(teams: Teams) -> None:

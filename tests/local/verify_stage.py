@@ -6,12 +6,10 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from b2bpilot.aws.session import AwsAccess
@@ -20,6 +18,7 @@ from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Check, CheckResult, Severity, Status
 from b2bpilot.ops.verify.deployment import Choices, Deployment
 from b2bpilot.ops.verify.runner import Runner
+from tests import forked
 from tests.local.polling import eventually
 
 RED = (Status.FAILED, Status.WARNING)
@@ -51,7 +50,6 @@ class Stage:
     """`before` is red in a fresh environment: nobody is told of alarms here."""
 
     deployment: Deployment
-    bytecode: Path
     before: frozenset[str] = frozenset()
     is_changing: bool = False
     times: int = 0
@@ -122,12 +120,9 @@ class Stage:
         """As an operator does who copies it into a shell that knows no AWS."""
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         variables |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": forked.path(),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            # Compiled once: the AWS CLI starts in half the time.
-            "PYTHONPYCACHEPREFIX": str(self.bytecode),
-            "PYTHONDONTWRITEBYTECODE": "",
         }
         done = subprocess.run(command, shell=True, env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
@@ -215,9 +210,9 @@ def _with_needs(code: str) -> list[Check]:
     return [*needed.values(), check]
 
 
-def opened(access: AwsAccess, bytecode: Path) -> Stage:
+def opened(access: AwsAccess) -> Stage:
     """Look at a fresh environment."""
     choices = Choices(end_to_end=False)
-    stage = Stage(Deployment(name="local", access=access, now=datetime.now(UTC), choices=choices), bytecode)
+    stage = Stage(Deployment(name="local", access=access, now=datetime.now(UTC), choices=choices))
     stage.before = frozenset(code for code, one in stage.look().items() if one.status in RED)
     return stage
