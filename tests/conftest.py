@@ -26,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
 from b2bpilot.pipeline.database import DatabaseManager
+from tests.ahead import begin, wait
 from tests.clock import StillClock, no_waiting
 from tests.databases import Databases
 from tests.distribution import in_order
@@ -78,9 +79,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.workers:
         config.pluginmanager.register(Workers(config.option.workers))
+        begin(config)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    wait(config)
     end()
     shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 

@@ -7,6 +7,7 @@ above all) are started once for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -50,6 +51,28 @@ LONG = (
 
 EACH_ALONE = ("tests/local/test_lifecycle.py", "tests/cli/migrate/test_interrupted.py")
 """Files whose tests start all that they need themselves: each is a unit."""
+
+
+SHARED = {"environment": 2, "subscribed": 1}
+"""Fixtures that a worker starts for all its tests, at a cost, and how many workers need to have one."""
+
+
+def shared(items: Sequence[pytest.Item], unit: Sequence[int]) -> frozenset[str]:
+    """Which of them a unit needs."""
+    names = (name for place in unit for name in getattr(items[place], "fixturenames", ()))
+    return frozenset(SHARED).intersection(names)
+
+
+def place_for(needs: Sequence[frozenset[str]], has: frozenset[str], others: Counter[str]) -> int:
+    """The place among the units that are left of the one for a worker: first what needs what it has, then what needs
+    nothing that enough others have, then anything."""
+
+    def is_good(needed: frozenset[str]) -> bool:
+        return all(name in has or others[name] < SHARED[name] for name in needed)
+
+    fitting = [place for place, needed in enumerate(needs) if is_good(needed)]
+    own = [place for place in fitting if needs[place] and needs[place] <= has]
+    return next(iter([*own, *fitting, 0]))
 
 
 def units(items: Sequence[pytest.Item]) -> list[list[int]]:

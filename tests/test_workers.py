@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+
+import pytest
+
+from tests import distribution
 
 ROOT = Path(__file__).parents[1]
 CONFTEST = """
@@ -101,3 +106,35 @@ def test_the_first_failure_can_end_a_run(tmp_path: Path) -> None:
     done = run(tmp_path, "-x", "test_alone.py")
     assert done.returncode == 1, done.stdout
     assert "stopping after 1 failures" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("needs", "has", "others", "place"),
+    [
+        (["", "a", "b"], "", {}, 0),
+        (["", "a", "b"], "b", {"b": 1}, 2),
+        (["a", "b", ""], "", {"a": 2, "b": 1}, 2),
+        (["a", "b"], "", {"a": 1, "b": 1}, 0),
+        (["b", "a", "ab"], "", {"a": 2, "b": 1}, 0),
+        (["ab", "a"], "a", {"b": 1}, 1),
+    ],
+    ids=[
+        "the longest first",
+        "what it has started first",
+        "nothing that enough others have",
+        "unless not enough have it",
+        "or nothing else is left",
+        "nothing of which others have a part",
+    ],
+)
+def test_what_is_costly_to_start_is_started_by_few_workers(
+    monkeypatch: pytest.MonkeyPatch, needs: list[str], has: str, others: dict[str, int], place: int
+) -> None:
+    monkeypatch.setattr(distribution, "SHARED", {"a": 2, "b": 1})
+    left = [frozenset(needed) for needed in needs]
+    assert distribution.place_for(left, frozenset(has), Counter(others)) == place
+
+
+def test_the_fixtures_that_few_workers_start_are_there() -> None:
+    text = (ROOT / "tests/local/conftest.py").read_text()
+    assert all(f"def {name}(" in text for name in distribution.SHARED)

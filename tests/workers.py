@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.aws_clients import read_models
-from tests.distribution import units
+from tests.distribution import place_for, shared, units
 
 Unit = list[int]
 """Items that one worker runs one after the other, by their places."""
@@ -35,6 +35,7 @@ class Worker:
         self.process = process
         self.connection = connection
         self.unit: Unit = []
+        self.has: frozenset[str] = frozenset()
 
 
 class Workers:
@@ -45,12 +46,14 @@ class Workers:
         self._number = 0
         self._workers: list[Worker] = []
         self._units: deque[Unit] = deque()
+        self._shared: dict[int, frozenset[str]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if session.config.option.collectonly or session.testsfailed:
             return None
         self._units.extend(units(session.items))
+        self._shared = {unit[0]: shared(session.items, unit) for unit in self._units}
         make_ready_to_fork(session)
         for _ in range(min(self._count, len(self._units))):
             self._start(session)
@@ -94,8 +97,17 @@ class Workers:
     def _hand_out(self, worker: Worker, session: pytest.Session) -> None:
         """The end of the units ends the worker."""
         is_over = session.shouldfail or session.shouldstop or not self._units
-        worker.unit = [] if is_over else self._units.popleft()
+        worker.unit = [] if is_over else self._next(worker)
         worker.connection.send(list(worker.unit))
+
+    def _next(self, worker: Worker) -> Unit:
+        others = Counter(name for other in self._workers if other is not worker for name in other.has)
+        needs = [self._shared.get(unit[0], frozenset()) for unit in self._units]
+        place = place_for(needs, worker.has, others)
+        unit = self._units[place]
+        del self._units[place]
+        worker.has |= needs[place]
+        return unit
 
     def _ended(self, worker: Worker, session: pytest.Session) -> None:
         self._workers.remove(worker)

@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 from tests.once import once
 
 ROOT = Path(__file__).parents[2]
+VARIABLES = {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def tool(name: str) -> str:
@@ -32,9 +33,13 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a development tool in the repository's root, without telemetry, and return what it said."""
 
     def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"} | environment
         return subprocess.run(
-            [tool(name), *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+            [tool(name), *arguments],
+            cwd=ROOT,
+            env=os.environ | VARIABLES | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return run
@@ -61,33 +66,30 @@ def of_type(resources: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, d
     return of_type
 
 
-@pytest.fixture(scope="session")
-def build(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], dict[str, Path]]:
-    """Build the functions for one architecture, once in a run, but for the processor's second; the artifacts by logical id."""
+def built(architecture: str) -> dict[str, Path]:
+    """The functions for one architecture, built once in a run, but for the processor's second; the artifacts by logical id."""
 
-    def build(architecture: str) -> dict[str, Path]:
-        def make(target: Path) -> None:
-            done = run(
-                "sam", "build", "--build-dir", str(target), "--parameter-overrides", f"Architecture={architecture}",
-                "--exclude", "ExpressProcessorFunction",
-                B2BPILOT_ARCH=architecture,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr
+    def build(target: Path) -> None:
+        command = [tool("sam"), "build", "--build-dir", target, "--exclude", "ExpressProcessorFunction"]
+        variables = os.environ | VARIABLES | {"B2BPILOT_ARCH": architecture}
+        done = subprocess.run(
+            [*command, "--parameter-overrides", f"Architecture={architecture}"],
+            cwd=ROOT, env=variables, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
 
-        target = once(f"build-{architecture}", make)
-        return {path.name: path for path in target.iterdir() if path.is_dir()}
-
-    return build
+    target = once(f"build-{architecture}", build)
+    return {path.name: path for path in target.iterdir() if path.is_dir()}
 
 
 @pytest.fixture(scope="session")
-def arm64(build: Callable[[str], dict[str, Path]]) -> dict[str, Path]:
-    return build("arm64")
+def arm64() -> dict[str, Path]:
+    return built("arm64")
 
 
 @pytest.fixture(scope="session")
-def x86_64(build: Callable[[str], dict[str, Path]]) -> dict[str, Path]:
-    return build("x86_64")
+def x86_64() -> dict[str, Path]:
+    return built("x86_64")
 
 
 @pytest.fixture(scope="session")
