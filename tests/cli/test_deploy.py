@@ -24,7 +24,7 @@ SECRETS = {
     "DatabaseUrl": "postgresql://b2b:hunter2@db.example/b2b",
 }
 FUNCTIONS = (
-    "WebhookHandlerFunction", "BackgroundProcessorFunction", "StaleMessageProcessorFunction", "DeadLetterRedriverFunction",
+    "WebhookHandlerFunction", "BackgroundProcessorFunction", "ExpressProcessorFunction", "StaleMessageProcessorFunction", "DeadLetterRedriverFunction",
 )  # fmt: skip
 RECORDER = f"""#!{sys.executable}
 import json, os, pathlib, sys
