@@ -93,7 +93,7 @@ def test_a_subscriber_that_is_asked_for_is_checked_alone_and_its_fault_is_a_fail
     ("options", "told"),
     [
         (("--subscriber", "nobody"), "nobody called 'nobody' is subscribed to the topic"),
-        (("--subscriber", "processor"), "the processor is what the other checks are about"),
+        (("--subscriber", "processor"), "processor is what the other checks are about"),
         (("--subscriber", "analytics", "--only", "database"), "no check of subscribers is left to run"),
     ],
 )

@@ -23,6 +23,7 @@ NEED_NOTHING = {
         "demo",
         "explain",
         "local up",
+        "local drill",
         "local down",
         "local status",
         "runs list",
