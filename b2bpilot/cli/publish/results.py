@@ -190,12 +190,16 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
     """Say what the processor did with each delivery of messages that were sent again on purpose."""
     from b2bpilot.ops.publish import echo
 
-    deliveries = Counter(result.message_id for result in dispatch.results)
-    if max(deliveries.values(), default=0) < 2:  # noqa: PLR2004  # nothing was sent twice
+    sendings = Counter(result.message_id for result in dispatch.results)
+    if max(sendings.values(), default=0) < 2:  # noqa: PLR2004  # nothing was sent twice
         return
-    asked = dict(list(deliveries.items())[: echo.MOST_MESSAGES])
+    asked = dict(list(sendings.items())[: echo.MOST_MESSAGES])
+    each = {
+        one.message_id: echo.deliveries_of_one(pilot.environment, one.priority) for one in dispatch.results
+    }
+    expected = {id_: count * each[id_] for id_, count in asked.items()}
     with pilot.output.progress("Reading the processor's log"):
-        heard = echo.listen(echo.logs_of(pilot.environment), asked, since=since, now=pilot.now)
+        heard = echo.listen(echo.logs_of(pilot.environment), expected, since=since, now=pilot.now)
     if heard.error:
         pilot.output.notice(f"What became of each delivery is unknown: {heard.error}")
     rows = [
@@ -204,15 +208,15 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
             columns={
                 "message id": id_,
                 "sent": str(count),
-                "the processor's log says": echo.sentence(heard.events[id_], count),
+                "the processor's log says": echo.sentence(heard.events[id_], expected[id_]),
             },
         )
         for id_, count in asked.items()
     ]
     pilot.output.rows("deliveries", rows)
-    if len(asked) < len(deliveries):
+    if len(asked) < len(sendings):
         pilot.output.notice(
-            f"The log was asked about the first {len(asked)} of {many(len(deliveries), 'message')}."
+            f"The log was asked about the first {len(asked)} of {many(len(sendings), 'message')}."
         )
 
 

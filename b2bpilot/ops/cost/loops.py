@@ -61,7 +61,11 @@ def _found(used: Usage) -> Iterator[Loop]:
 def _expected(used: Usage) -> float | None:
     """An urgent message arrives at the express processor as well, and is a duplicate there or at the processor."""
     express = used.functions.get("express")
-    return used.stored if express is None else _sum(used.stored, express.invocations or 0)
+    if express is None or not express.invocations:
+        return used.stored
+    if used.express_errors is None:
+        return None
+    return _sum(used.stored, max(express.invocations - used.express_errors, 0))
 
 
 def _loop(

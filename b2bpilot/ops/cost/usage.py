@@ -64,6 +64,8 @@ class Usage:
     duplicates: float | None
     secrets: int
     is_since_creation: bool = False
+    express_errors: float | None = None
+    """Runs of the express processor that failed."""
     message_queue_requests: float | None = None
     """Of the queue between topic and processor, empty polls among them: none while `Delivery` is topic."""
 
@@ -107,6 +109,7 @@ def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usa
         duplicates=found["duplicates"],
         secrets=_secrets(environment.stack),
         is_since_creation=since > first,
+        express_errors=found["express_errors"],
         message_queue_requests=found["message_queue_requests"],
     )
 
@@ -145,6 +148,11 @@ def _metrics(stack: StackOutputs) -> dict[str, list[Metric]]:
             _metric("AWS/SQS", name, QueueName=name_of(stack.message_queue_arn))
             for name in QUEUE_REQUESTS
             if stack.message_queue_arn
+        ],
+        "express_errors": [
+            _metric("AWS/Lambda", "Errors", FunctionName=name)
+            for name in [stack.express_function_name]
+            if name
         ],
         "queue_requests": [
             Metric(namespace="AWS/SQS", name=name, dimensions=queue) for name in QUEUE_REQUESTS

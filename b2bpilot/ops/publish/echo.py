@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.message import Priority
 from b2bpilot.pipeline.waiting import wait_until
 
 EVENTS = frozenset({"stored", "duplicate", "in_progress", "discarded", "failed"})
@@ -33,6 +34,11 @@ def logs_of(environment: Environment) -> list[LogGroup]:
     return [LogGroup.of_function(name, access=environment.access) for name in environment.stack.processors]
 
 
+def deliveries_of_one(environment: Environment, priority: Priority) -> int:
+    """Into how many deliveries each sending becomes: one for each processor that messages of this priority reach."""
+    return len(environment.stack.processors) if priority is Priority.HIGH else 1
+
+
 def listen(
     logs: Sequence[LogGroup],
     deliveries: Mapping[str, int],
@@ -40,19 +46,16 @@ def listen(
     since: datetime,
     now: Callable[[], datetime],
 ) -> Echo:
-    """Read the logs until they tell of every delivery of these messages, or for ten seconds: they lag. One that the express
-    lane gets is delivered twice for each time that it was sent."""
+    """Read the logs until they tell of every delivery of these messages, or for ten seconds: they lag."""
     events: dict[str, Counter[str]] = {message_id: Counter() for message_id in deliveries}
-    lanes = dict.fromkeys(deliveries, 1)
 
     def is_open(id_: str) -> bool:
-        return events[id_].total() < deliveries[id_] * lanes[id_]
+        return events[id_].total() < deliveries[id_]
 
     def is_heard() -> bool:
         for id_ in filter(is_open, deliveries):
             told = [_events(log, id_, since=since, until=now()) for log in logs]
             events[id_] = sum(told, Counter[str]())
-            lanes[id_] = max(1, sum(map(bool, told)))
         return not any(map(is_open, deliveries))
 
     try:

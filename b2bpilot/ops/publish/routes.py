@@ -16,7 +16,8 @@ from b2bpilot.errors import PilotError
 from b2bpilot.ops.ports import Publisher
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
-from b2bpilot.pipeline.message import PilotMessage, encode
+from b2bpilot.pipeline.message import PilotMessage, Priority, encode
+from b2bpilot.pipeline.priority import numbers_in, priority_of
 from b2bpilot.twilio.webhook import WebhookAnswer, WebhookClient, WebhookUnreachable
 
 
@@ -49,6 +50,10 @@ class PublishRoute(ABC):
     @abstractmethod
     def close(self) -> None: ...
 
+    def priority_of(self, message: PilotMessage) -> Priority:
+        """Return the priority with which the message reaches the topic."""
+        return message.priority
+
 
 class TopicPublishRoute(PublishRoute):
     """Ten messages a call. A message counts as received when it is sent, not when it was composed."""
@@ -74,8 +79,9 @@ class WebhookRoute(PublishRoute):
     via = Via.WEBHOOK
     most_items = 1
 
-    def __init__(self, connect: Callable[[], WebhookClient]) -> None:
+    def __init__(self, connect: Callable[[], WebhookClient], *, high_priority_numbers: str) -> None:
         self._connect = connect
+        self._high = numbers_in(high_priority_numbers)
         self._local = threading.local()
         self._clients: list[WebhookClient] = []
 
@@ -86,6 +92,10 @@ class WebhookRoute(PublishRoute):
 
     def send(self, items: Sequence[Item]) -> list[PublishResult]:
         return [self._send(item.message) for item in items]
+
+    def priority_of(self, message: PilotMessage) -> Priority:
+        """The webhook's to decide, by the number."""
+        return priority_of(message.params, self._high)
 
     def _send(self, message: PilotMessage) -> PublishResult:
         try:

@@ -44,8 +44,11 @@ def route_of(environment: Environment, via: Via, *, clock: Callable[[], datetime
     """
     if via is Via.TOPIC:
         return TopicPublishRoute(environment.topic(Timeouts(attempts=1)), clock=clock)
-    token = auth_token(environment)
-    return WebhookRoute(lambda: WebhookClient(environment.stack.webhook_url, auth_token=token))
+    token, stack = auth_token(environment), environment.stack
+    return WebhookRoute(
+        lambda: WebhookClient(stack.webhook_url, auth_token=token),
+        high_priority_numbers=stack.high_priority_numbers,
+    )
 
 
 def auth_token(environment: Environment) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from b2bpilot.errors import PilotError
@@ -16,6 +16,7 @@ from b2bpilot.ops.publish.routes import PublishResult, PublishRoute
 from b2bpilot.ops.sending.batches import send_batch
 from b2bpilot.ops.sending.pace import Pace, PaceEnded
 from b2bpilot.ops.sending.result import SendOutcome
+from b2bpilot.pipeline.message import Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class SentItem:
     outcome: SendOutcome
     sns_message_id: str | None = None
     error: PilotError | None = None
+    priority: Priority = Priority.NORMAL
     is_fatal: bool = False
     """For a reason that every other message would meet as well."""
 
@@ -155,7 +157,13 @@ class Publishing:
         """What is `sending` when the journal ends is unknown; losing that to a power cut costs a duplicate, no message."""
         self._journal.write(*(_entry("sending", item) for item in batch), durable=False)
         answers = zip(batch, send_batch(batch, self._route.send, pace=self._pace), strict=True)
-        results = [_result(item, sent, perhaps_before=self._perhaps_before) for item, sent in answers]
+        results = [
+            replace(
+                _result(item, sent, perhaps_before=self._perhaps_before),
+                priority=self._route.priority_of(item.message),
+            )
+            for item, sent in answers
+        ]
         self._journal.write(*map(_outcome, results), durable=False)
         self._keep(results)
         if any(result.is_fatal for result in results):

@@ -238,11 +238,14 @@ def test_an_express_lane_is_priced_by_its_runs_and_alarms_and_left_out_where_the
     assert not any(name.startswith("express") for name in names)
 
 
-def test_the_second_run_of_an_urgent_message_is_no_loop() -> None:
+def test_the_second_run_of_an_urgent_message_is_no_loop_and_a_failed_one_explains_none() -> None:
     lane = {**used().functions, "express": function("e", MILLION, 0.0)}
     doubled = used(duplicates=MILLION)
 
     assert [one.command for one in loops(doubled)] == [our_command("diagnose", "duplicates")]
+    assert loops(replace(doubled, functions=lane, express_errors=0.0)) == []
+    (found,) = loops(replace(doubled, functions=lane, express_errors=MILLION))
+    assert "2,000,000 messages arrived, and only 1,000,000 were new" in found.text
     assert loops(replace(doubled, functions=lane)) == []
 
 

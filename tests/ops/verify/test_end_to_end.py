@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytest
 
+from b2bpilot.aws.logs import LogLine
 from b2bpilot.errors import AwsError, DatabaseUnreachable
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.publish.compose import TEST_PARAMS
+from b2bpilot.ops.publish.echo import deliveries_of_one, listen
 from b2bpilot.ops.publish.proof import PublishedRow, Waited
-from b2bpilot.ops.publish.routes import PublishResult, Via
+from b2bpilot.ops.publish.routes import PublishResult, Via, WebhookRoute
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.deployment import Choices
 from b2bpilot.ops.verify.end_to_end_message import EndToEndMessage, FirstSending, Removal, SecondSending
+from b2bpilot.twilio.webhook import WebhookClient
 from tests.breaking import breaks
-from tests.ops.verify.deployments import TWILIO_SECRET, deployment, seen
+from tests.ops.verify.deployments import NOW, STACK, TWILIO_SECRET, WITH_LANE, deployment, seen
 
 ACCEPTED = PublishResult(outcome=SendOutcome.ACCEPTED)
 REFUSED = PublishResult(outcome=SendOutcome.NOT_SENT, error="the webhook answered 403")
@@ -121,3 +126,49 @@ def test_without_the_token_the_message_goes_through_the_topic() -> None:
     assert EndToEndMessage(deployment(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
     assert EndToEndMessage(deployment(known={TWILIO_SECRET: {}})).via is Via.TOPIC
     assert EndToEndMessage(deployment(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC
+
+
+@pytest.mark.parametrize(("duplicates", "status"), [(1, Status.SKIPPED), (2, Status.OK), (3, Status.OK)])
+def test_the_express_run_of_the_first_sending_is_not_taken_for_the_second(
+    duplicates: int, status: Status
+) -> None:
+    second = SecondSending(sent=ACCEPTED, rows=1, events={"stored": 1, "duplicate": duplicates}, each=2)
+
+    assert at_end_to_end("B2B097", second_sending=second).status is status
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [("", 1), (TEST_PARAMS["To"], 2)])
+def test_an_urgent_sending_is_a_delivery_for_each_processor_before_any_log_has_spoken(
+    numbers: str, expected: int
+) -> None:
+    at = deployment(known={"stack": replace(WITH_LANE, high_priority_numbers=numbers)})
+    environment = Environment(name="staging", access=at.access, stack=at.stack)
+    message = EndToEndMessage(at).message
+    webhook = WebhookRoute(never_connects, high_priority_numbers=at.stack.high_priority_numbers)
+
+    assert deliveries_of_one(environment, webhook.priority_of(message)) == expected
+    assert deliveries_of_one(replace(environment, stack=STACK), webhook.priority_of(message)) == 1
+
+
+def test_the_echo_waits_for_the_express_log() -> None:
+    """Its line comes last: two deliveries of four are not all."""
+    line = LogLine(at=NOW, text='{"event": "duplicate", "message_id": "m"}')
+    processor, express = ALog([[line, line]] * 2), ALog([[], [line, line]])
+
+    heard = listen(cast("Any", [processor, express]), {"m": 4}, since=NOW, now=lambda: NOW)
+
+    assert heard.events["m"] == {"duplicate": 4}
+
+
+def never_connects() -> WebhookClient:
+    raise AssertionError
+
+
+@dataclass
+class ALog:
+    """What each look at it finds."""
+
+    looks: list[list[LogLine]]
+
+    def lines_with(self, text: str, **_: object) -> list[LogLine]:
+        return self.looks.pop(0)

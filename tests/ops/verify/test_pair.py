@@ -221,3 +221,20 @@ def test_numbers_of_other_systems_are_no_concern(double: TwilioDouble) -> None:
     add_number(double, "+15005550002", sms_url="https://else.example.com/", sms_method="POST")
 
     assert at_twilio(double)["B2B205"].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ({"duplicate": 1}, Status.WARNING),
+        ({"duplicate": 2}, Status.OK),
+        ({"duplicate": 1, "stored": 1}, Status.FAILED),
+    ],
+)
+def test_one_database_is_not_told_by_one_of_two_processors(events: dict[str, int], status: Status) -> None:
+    across = across_with(events)
+    assert across.second is not None
+
+    found = looked_at(here={"row across": replace(across, second=replace(across.second, each=2))})
+
+    assert found["B2B203"].status is status

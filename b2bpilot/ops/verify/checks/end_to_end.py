@@ -78,10 +78,10 @@ def _once(deployment: Deployment) -> Answer:
         return fails(f"message {_message(deployment).message_id} has {second.rows} rows")
     if second.events is None:
         return unanswered(f"1 row, but whether the second came is unknown: {second.log_error}")
-    told = sentence(second.events, 2)
-    if second.events.get("duplicate", 0) < 1:
+    told = sentence(second.events, 2 * second.each)
+    if second.events.get("duplicate", 0) < second.each:
         return unanswered(f"1 row, but the processor's log does not tell of the second sending: {told}")
-    return holds(f"1 row; 2 deliveries: {told}")
+    return holds(f"1 row; {2 * second.each} deliveries: {told}")
 
 
 def _removed(deployment: Deployment) -> Answer:

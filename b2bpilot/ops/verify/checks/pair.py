@@ -156,6 +156,9 @@ def _told(here: str, there: str, second: SecondSending, *, is_found: bool) -> An
         return warns(
             f"{there}'s processor knows the row that {here} wrote; the database of its secret, seen from here, does not"
         )
+    if events["duplicate"] < second.each:
+        told = f"but its logs tell of {events['duplicate']} of {second.each} deliveries"
+        return warns(f"{there}'s table has the row that {here} wrote, {told}")
     return holds(
         f"a row that {here} wrote was read through {there}, whose processor skipped its message as a duplicate"
     )
