@@ -103,6 +103,4 @@ def python_3_13() -> str:
             and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0
         ):
             return candidate
-    pytest.skip(
-        "not installed: python3.13, Lambda's; by another Python the artifacts' compiled parts cannot be imported"
-    )
+    pytest.skip("not installed: python3.13; another cannot import the artifacts' compiled parts")

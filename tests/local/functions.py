@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 logger = logging.getLogger(__name__)
+LOOK_SECONDS = 0.02
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -20,9 +21,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.info("Got an order", extra={"event": "ordered", "number": order.get("number")})
     time.sleep(order.get("seconds", 0))  # the order: a run that lasts so long
     while "while" in order and Path(order["while"]).exists():
-        time.sleep(
-            0.02
-        )  # the order, too: nothing but the file tells a function in another process that it may end
+        time.sleep(LOOK_SECONDS)  # the order, too: only the file tells another process that it may end
     if "fail" in order:
         raise RuntimeError(order["fail"])
     _write(order, {"end": time.time(), "request_id": context.aws_request_id, "number": order.get("number")})

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from b2bpilot.pipeline.waiting import wait_until
+
+PAUSE_SECONDS = 0.02
 T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], what: str, *, within: float = 60) -> T:
     """Return the first true value of `look`, or fail saying what did not happen. The limit only ends a test that has failed:
     a busy machine takes its time."""
-    deadline = time.monotonic() + within
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"within {within} s: {what} did not happen; last seen: {found!r}")
-        time.sleep(0.02)
+    found = wait_until(look, seconds=within, pause_seconds=PAUSE_SECONDS)
+    assert found, f"within {within} s: {what} did not happen; last seen: {found!r}"
     return found
 
 

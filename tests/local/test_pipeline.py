@@ -177,7 +177,7 @@ def test_a_processor_that_is_killed_after_its_claim_leaves_a_message_that_ends_c
 ) -> None:
     """Lambda still holds its event and runs it again, and the dead run's lease is over."""
     home = tmp_path / "home"
-    with machine(home, "--time-scale", "300") as first:
+    with machine(home, "--time-scale", "10") as first:
         with (
             psycopg.connect(first.state.database_url, autocommit=True) as admin,
             client_of(first) as webhook,
@@ -190,7 +190,7 @@ def test_a_processor_that_is_killed_after_its_claim_leaves_a_message_that_ends_c
         first.process.wait(30)
 
     with (
-        machine(home, "--time-scale", "300") as second,
+        machine(home, "--time-scale", "10") as second,
         DatabaseManager(second.state.database_url) as database,
     ):
         assert row(database, message_id, SubmissionStatus.COMPLETED).attempts == 2

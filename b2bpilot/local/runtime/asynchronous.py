@@ -62,9 +62,11 @@ class AsynchronousInvocations:
         self._thread = threading.Thread(target=self._work, name="lambda asynchronous", daemon=True)
 
     def start(self) -> None:
-        """Take up what an earlier process accepted and did not finish, then begin."""
+        """Take up what an earlier process accepted and did not finish, then begin. It may have died in the middle of a run, whose
+        lease is over after the pause: a run that meets the lease ends well, and nobody tries again."""
+        due = time.time() + self._least_pause_seconds
         for event in self._events.unfinished():
-            self._waiting[event.function].append(event)
+            heapq.heappush(self._later, (due, event.id, event))
         self._thread.start()
 
     def stop(self, *, timeout_seconds: float) -> None:
