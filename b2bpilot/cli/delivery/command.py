@@ -166,7 +166,9 @@ def _old_fields(old: OldQueueReading) -> dict[str, object]:
 
 
 def _text(reading: DeliveryReading) -> list[Words]:
-    is_by = {name: "subscribed" if name in reading.protocols else "-" for name in ("lambda", "sqs")}
+    is_by = {
+        name: "subscribed" if name in reading.protocols else "not subscribed" for name in ("lambda", "sqs")
+    }
     return [
         f"mode           {reading.mode}",
         f"by the topic   {is_by['lambda']}",

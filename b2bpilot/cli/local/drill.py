@@ -61,13 +61,15 @@ def _plan(*, rate: float, seconds: float, stop: str, back: str) -> DrillPlan:
     name, at, time = stop.partition("@")
     if not at or name.lower() not in tuple(PairSide):
         raise UsageError(f"--stop: {stop!r} is not SIDE@TIME", hint="write PRIMARY@20s or FALLBACK@20s")
-    return DrillPlan(
+    plan = DrillPlan(
         rate=rate,
         seconds=seconds,
         side=PairSide(name.lower()),
         stop_at=parse_duration(time, "--stop").total_seconds(),
         back_at=parse_duration(back, "--back").total_seconds(),
     )
+    plan.require()
+    return plan
 
 
 def _show(pilot: Pilot, books: DrillBooks) -> None:

@@ -104,13 +104,13 @@ def _waiting(traffic: Traffic) -> str:
 
 
 def _last(traffic: Traffic, now: datetime) -> str:
-    """CloudWatch counts by periods: the newest one with a message ended then."""
+    """CloudWatch counts by periods; the newest one with a message may not be over."""
     seen = traffic.last(_published())
-    return (
-        f"{relative(seen.until, now=now)} at the latest"
-        if seen
-        else f"none since {format_time(traffic.since)}"
-    )
+    if seen is None:
+        return f"none since {format_time(traffic.since)}"
+    if seen.until >= now:
+        return f"in the last {in_largest_unit(traffic.period.total_seconds())}"
+    return f"{relative(seen.until, now=now)} at the latest"
 
 
 def _published() -> Count:

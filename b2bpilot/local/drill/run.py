@@ -36,7 +36,6 @@ SPARE_ROWS = 1_000
 
 def drill(home: Path, plan: DrillPlan, *, observe: Callable[[str], None] = lambda _: None) -> DrillBooks:
     """Raises LocalEnvironmentError where no pair runs. Whatever ends it, the region comes back."""
-    plan.require()
     state, status = _pair(home), control.status(home)
     twilio = _twilio(state)
     sides = _sides(state, twilio)

@@ -150,8 +150,10 @@ def check_url(url: str, option: str) -> str:
     except ValueError as exc:
         raise UsageError(f"{option}: {url!r} is not a URL") from exc
     if parts.scheme not in ("http", "https") or not host:
+        known = {"--to": "`stack`, for the environment's own", "--fallback": "`pair`, for the other region's"}
         raise UsageError(
-            f"{option}: {url!r} is not an http(s) URL", hint="or `stack`, for the environment's own"
+            f"{option}: {url!r} is not an http(s) URL",
+            hint=f"or {known[option]}" if option in known else None,
         )
     if parts.scheme == "http" and host not in LOOPBACK:
         raise UsageError(f"{option}: messages would travel unencrypted", hint="use https")
