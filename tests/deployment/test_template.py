@@ -574,29 +574,36 @@ VARIABLES_BYTES = 4096
 LONGEST_ARN_OR_URL = 200
 REPLY_BYTES = 3000
 OF_ONE_BYTE = {
-    "DatabaseSecretArn", "DatabaseHost", "DatabaseName", "PublicWebhookUrl", "PreviousWebhookUrl", "HighPriorityNumbers",
+    "DatabaseSecretArn", "DatabaseHost", "DatabaseName", "DatabasePort", "PublicWebhookUrl", "PreviousWebhookUrl", "HighPriorityNumbers",
+    "OldQueueArn",
 }  # fmt: skip
 """ASCII, or, as the name, of so many bytes for PostgreSQL as well."""
 
 
-def longest(value: object, parameters: dict[str, Properties]) -> int:
-    """How many bytes a variable has at most; a letter may have four."""
+def longest(value: object, parameters: dict[str, Properties], *, has_secret: bool) -> int:
+    """How many bytes a variable has at most, by either way to the database; a letter may have four."""
     if value == NO_VALUE:
         return 0
     if isinstance(value, dict) and "Fn::If" in value:
-        return max(longest(each, parameters) for each in value["Fn::If"][1:])
+        condition, *both = value["Fn::If"]
+        either = [both[not has_secret]] if condition == "HasDatabaseSecret" else both
+        return max(longest(each, parameters, has_secret=has_secret) for each in either)
     if isinstance(value, dict) and (name := value.get("Ref")) in parameters:
         bytes_each = 1 if name in OF_ONE_BYTE else 4
         return REPLY_BYTES if name == "ReplyText" else bytes_each * parameters[name].get("MaxLength", 5)
     return len(value) if isinstance(value, str) else LONGEST_ARN_OR_URL
 
 
+@pytest.mark.parametrize("has_secret", [False, True])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_variables_fit_however_long_the_parameters_are(
-    template: dict[str, Any], functions: dict[str, Properties], name: str
+    template: dict[str, Any], functions: dict[str, Properties], name: str, has_secret: bool
 ) -> None:
     variables = functions[name].get("Environment", {}).get("Variables", {})
-    taken = sum(len(each) + longest(value, template["Parameters"]) for each, value in variables.items())
+    taken = sum(
+        len(each) + longest(value, template["Parameters"], has_secret=has_secret)
+        for each, value in variables.items()
+    )
     assert taken <= VARIABLES_BYTES
 
 
